@@ -15,7 +15,7 @@ class TileModel(Protocol):
     """A function from tiles to tiles, with a known reach.
 
     ``margin`` is how far, in pixels, an output pixel looks; ``stride`` is what tile sides and
-    tile origins must be multiples of. An instance must be callable from several threads.
+    tile origins must be multiples of. ``predict`` must be callable from several threads.
     """
 
     name: str
@@ -24,7 +24,7 @@ class TileModel(Protocol):
     margin: int
     stride: int
 
-    def __call__(self, tiles: Tiles) -> Tiles:
+    def predict(self, tiles: Tiles) -> Tiles:
         """Map tiles ``(n, band_in, y, x)`` to tiles ``(n, band_out, y, x)``, both float32.
 
         There is no NaN in ``tiles``: the engine fills no data before, and restores it after.

@@ -1,0 +1,103 @@
+"""Model bundles: weights in a ``.safetensors`` file, with the card in its header.
+
+The card is in the file itself, so that a bundle is one file that cannot lose it; the ``.json`` and
+``.md`` beside it are copies to read. Loading is strict, and never unpickles anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from sar2opt.errors import ModelError
+from sar2opt.nets.card import Card
+from sar2opt.nets.generator import Generator, GeneratorSettings
+from sar2opt.nets.tagger import Tagger, TaggerSettings
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+MAX_BYTES = 2_000_000_000
+
+
+def save_bundle(net: nn.Module, card: Card, path: Path) -> None:
+    """Write ``path`` (.safetensors) and the card's copies beside it, each whole or not at all."""
+    tensors = {name: value.contiguous() for name, value in net.state_dict().items()}
+    contents = {
+        ".safetensors": save(tensors, metadata={"card": card.model_dump_json()}),
+        ".json": (card.model_dump_json(indent=2) + "\n").encode(),
+        ".md": card.markdown().encode(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for suffix, content in contents.items():
+        part = path.with_suffix(suffix + ".part")
+        part.write_bytes(content)
+        os.replace(part, path.with_suffix(suffix))
+
+
+def find_bundle(name: str) -> Path:
+    """Return the file of a shipped bundle's name or of a path; raises ``ModelError``."""
+    shipped = WEIGHTS / f"{name}.safetensors"
+    path = shipped if shipped.parent == WEIGHTS and shipped.is_file() else Path(name)
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors")))
+        raise ModelError(f"no model '{name}': give a .safetensors file or one of: {names}")
+    return path
+
+
+def read_card(path: Path) -> Card:
+    """Return the card in a bundle's header; raises ``ModelError`` where the file is not one."""
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelError(f"{path}: larger than any bundle of sar2opt")
+    try:
+        with safe_open(path, framework="pt") as bundle:
+            text = (bundle.metadata() or {}).get("card")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{path}: not a safetensors file, or cut off; pickled weights (.pt, .pth) are never "
+            "loaded: pack them as a bundle first"
+        ) from error
+    if text is None:
+        raise ModelError(f"{path}: holds no model card, so nothing says what the weights are for")
+    try:
+        return Card.model_validate(json.loads(text))
+    except (ValidationError, ValueError) as error:
+        raise ModelError(f"{path}: its model card is not one that this version reads") from error
+
+
+def load_net(path: Path) -> tuple[nn.Module, Card]:
+    """Return a bundle's net in eval mode and its card; raises ``ModelError``."""
+    card = read_card(path)
+    try:
+        net = build_net(card)
+        with safe_open(path, framework="pt") as bundle:
+            net.load_state_dict({name: bundle.get_tensor(name) for name in bundle.keys()})  # noqa: SIM118
+    except (ValidationError, SafetensorError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: weights and model card do not fit: {reason}") from error
+    return net.eval().requires_grad_(False), card
+
+
+def build_net(card: Card) -> nn.Module:
+    """Return the net that a card describes, without weights; raises ``ModelError``."""
+    if card.architecture == "Generator":
+        return Generator(GeneratorSettings.model_validate(card.settings))
+    if card.architecture == "Tagger":
+        return Tagger(TaggerSettings.model_validate(card.settings))
+    raise ModelError(f"architecture {card.architecture!r} is not known to this version of sar2opt")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def shipped_bundles() -> list[Path]:
+    """Return the files of the bundles that ship."""
+    return sorted(WEIGHTS.glob("*.safetensors"))

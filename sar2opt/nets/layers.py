@@ -1,0 +1,92 @@
+"""Building blocks that keep the law of tiling, and the two operations on whole nets."""
+
+from __future__ import annotations
+
+import copy
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+ENCODER = "tu-efficientnet_lite0"
+ENCODER_STAGES = 3  # strides 2, 4 and 8: what a margin under 48 pixels can pay for
+ENCODER_CHANNELS = (16, 24, 40)
+STRIDE = 8
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution, batch norm, ReLU: ``(n, i, y, x)`` to ``(n, o, y, x)``."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int = 3) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+def make_encoder(channels_in: int = 1) -> nn.Module:
+    """Return the first three stages of EfficientNet-lite0, without weights.
+
+    The variant with symmetric padding is taken: it needs no padding copies, and after training
+    it is as good as the one the ImageNet weights were made with.
+    """
+    encoder = smp.encoders.get_encoder(
+        ENCODER, in_channels=channels_in, depth=ENCODER_STAGES, weights=None
+    )
+    return truncate_encoder(encoder)
+
+
+def truncate_encoder(encoder: nn.Module) -> nn.Module:
+    """Drop the stages whose features nobody reads; timm would compute them all the same."""
+    encoder.model.blocks = encoder.model.blocks[:ENCODER_STAGES]  # type: ignore[union-attr,index]
+    return encoder
+
+
+def fold_batch_norm(net: nn.Module) -> nn.Module:
+    """Return a copy in eval mode whose batch norms are folded into the convolutions before them.
+
+    The function stays the same up to rounding; memory traffic, which bounds the speed on a CPU,
+    nearly halves.
+    """
+    folded = copy.deepcopy(net).eval()
+    for module in list(folded.modules()):
+        children = list(module.named_children())
+        for (name, first), (next_name, second) in zip(children, children[1:], strict=False):
+            if isinstance(second, nn.BatchNorm2d) and isinstance(
+                first, nn.Conv2d | nn.ConvTranspose2d
+            ):
+                transposed = isinstance(first, nn.ConvTranspose2d)
+                setattr(module, name, fuse_conv_bn_eval(first, second, transpose=transposed))
+                # timm's batch norm carries the activation that follows it
+                setattr(module, next_name, getattr(second, "act", nn.Identity()))
+    return folded
+
+
+def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE, size: int = 256) -> int:
+    """Return how far an output pixel looks, in pixels, found by gradient.
+
+    Weights are made positive on a copy, so that no dead unit hides a path, and every phase of the
+    stride is tried. Raises ``ValueError`` when the reach is not finite within ``size``.
+    """
+    probe = copy.deepcopy(net).double().eval()
+    for module in probe.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    with torch.no_grad():
+        for parameter in probe.parameters():
+            parameter.copy_(parameter.abs() / (parameter.abs().mean() + 1e-9) * 0.01 + 1e-3)
+    reach = 0
+    for phase in range(stride):
+        centre = size // 2 + phase
+        tile = torch.full(
+            (1, channels_in, size, size), 0.1, dtype=torch.float64, requires_grad=True
+        )
+        probe(tile)[:, :, centre, centre].sum().backward()
+        assert tile.grad is not None
+        touched = (tile.grad != 0).any(dim=1)[0].nonzero()
+        reach = max(reach, int((touched - centre).abs().max()))
+    if reach >= size // 2 - stride:
+        raise ValueError(f"the reach of the net is not finite: over {reach} pixels")
+    return reach

@@ -1,0 +1,42 @@
+"""The tagger: one band of backscatter in, a score per land-cover class out."""
+
+from __future__ import annotations
+
+import segmentation_models_pytorch as smp
+from torch import Tensor, nn
+
+from sar2opt.config import Settings
+from sar2opt.nets.layers import ENCODER, ENCODER_STAGES, truncate_encoder
+
+CLASSES = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")
+
+
+class TaggerSettings(Settings):
+    """Classes and width of the tagger; they travel with the weights."""
+
+    classes: tuple[str, ...] = CLASSES
+    channels_in: int = 1
+
+
+class Tagger(nn.Module):
+    """LinkNet of segmentation-models-pytorch on three stages of EfficientNet-lite0.
+
+    Maps ``(n, 1, y, x)`` to logits ``(n, class, y, x)``; sides must be multiples of 8. LinkNet
+    (Chaurasia and Culurciello 2017), because its light decoder keeps the margin under 48 pixels.
+    """
+
+    def __init__(self, settings: TaggerSettings) -> None:
+        super().__init__()
+        self.bands_out = settings.classes
+        self.net = smp.Linknet(
+            ENCODER,
+            encoder_weights=None,
+            encoder_depth=ENCODER_STAGES,
+            in_channels=settings.channels_in,
+            classes=len(settings.classes),
+        )
+        truncate_encoder(self.net.encoder)
+
+    def forward(self, sar: Tensor) -> Tensor:
+        logits: Tensor = self.net(sar)
+        return logits

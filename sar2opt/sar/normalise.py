@@ -1,0 +1,58 @@
+"""Input normalisation: one level for the whole scene, from its own backscatter.
+
+Strategy. Products differ by an unknown gain (calibration constants, display stretches), which in
+decibels is an offset. A robust quantile of the scene's log-backscatter takes that offset away; the
+span stays a fixed number of decibels, because a decibel means the same in every product. The level
+is computed once, from a fixed subsample, so that every tile of a scene is treated alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sar2opt.errors import SceneError
+
+FLOOR = np.float32(1e-12)  # power below which a logarithm would say nothing
+
+
+@dataclass(frozen=True)
+class NormalisationSettings:
+    """How a model wants its input; travels with the weights."""
+
+    quantile: float = 0.75  # upper, so that the share of dark sea in a scene matters little
+    span_db: float = 10.0
+    low: float = -3.0
+    high: float = 1.0  # ten decibels above the level: beyond it display products are clipped
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """A scene's own normalisation: ``(dB - level_db) / span_db``, clipped to ``[low, high]``."""
+
+    level_db: float
+    span_db: float
+    low: float
+    high: float
+
+    def __call__(self, power: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Normalise linear power of any shape; NaN stays NaN."""
+        decibel = np.float32(10.0) * np.log10(np.maximum(power, FLOOR))
+        scaled = (decibel - np.float32(self.level_db)) / np.float32(self.span_db)
+        return np.clip(scaled, np.float32(self.low), np.float32(self.high), out=scaled)
+
+
+def fit_normalisation(
+    power: npt.NDArray[np.float32], settings: NormalisationSettings
+) -> Normalisation:
+    """Fit the level on a subsample of the scene's linear power, of any shape, NaN is no data.
+
+    Raises ``SceneError`` when the subsample holds no valid pixel.
+    """
+    valid = power[np.isfinite(power) & (power > 0)]
+    if valid.size == 0:
+        raise SceneError("the scene holds no valid backscatter: every pixel looked at is no data")
+    level = 10.0 * np.log10(np.quantile(valid.astype(np.float64), settings.quantile))
+    return Normalisation(round(float(level), 3), settings.span_db, settings.low, settings.high)
