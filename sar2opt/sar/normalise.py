@@ -56,3 +56,10 @@ def fit_normalisation(
         raise SceneError("the scene holds no valid backscatter: every pixel looked at is no data")
     level = 10.0 * np.log10(np.quantile(valid.astype(np.float64), settings.quantile))
     return Normalisation(round(float(level), 3), settings.span_db, settings.low, settings.high)
+
+
+def to_grey(power: npt.NDArray[np.float32], norm: Normalisation) -> npt.NDArray[np.uint8]:
+    """Return linear power as grey levels for display: 1 to 255, and 0 where there is no data."""
+    low = np.float32(-1.8)  # dark sea is black, the brightest targets are white
+    grey = np.clip(255.0 * (norm(power) - low) / (np.float32(norm.high) - low), 1, 255)
+    return np.nan_to_num(grey, nan=0.0).astype(np.uint8)

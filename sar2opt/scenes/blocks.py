@@ -1,0 +1,141 @@
+"""Windows of a raster file as linear power: what Dask reads block by block."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.errors import RasterioIOError
+from rasterio.features import geometry_mask
+from rasterio.windows import Window
+from shapely.geometry.base import BaseGeometry
+
+from sar2opt.errors import SceneError
+from sar2opt.sar.radiometry import Power, to_power
+
+# rasterio silences a warning while it rasterises, and the filters of warnings are not per thread
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class BlockSource:
+    """A raster file that is indexed like an array ``(band, y, x)`` of float32 linear power.
+
+    It holds no open file, so it pickles, and threads and processes may share it. Each read opens
+    the file anew: that costs a few milliseconds a block, and GDAL's cache of blocks, which lives
+    as long as the open file, cannot grow with the scene. ``dask.array.from_array`` wraps it, and
+    a slice of the Dask array reads that slice only.
+    """
+
+    path: str
+    bands: tuple[int, ...]  # as GDAL counts, from 1
+    rows: slice  # the part of the file that is the scene
+    cols: slice
+    scale: str
+    nodata: tuple[float | None, ...]  # of each band
+    gains: tuple[tuple[float, float], ...]  # of each band: physical = a * stored + b
+    masked: bool  # the file has a mask or an alpha band
+    zero_is_nodata: bool
+    aoi: BaseGeometry | None = None
+
+    dtype = np.dtype(np.float32)
+    ndim = 3
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return ``(band, y, x)``."""
+        height, width = self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
+        return len(self.bands), height, width
+
+    def __getitem__(self, index: tuple[Any, ...]) -> Power:
+        """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
+        of_band, of_row, of_col = index
+        top, bottom, pick_row = _span(of_row, self.shape[1])
+        left, right, pick_col = _span(of_col, self.shape[2])
+        window = Window(left + self.cols.start, top + self.rows.start, right - left, bottom - top)
+        power: Power = np.empty((len(self.bands), bottom - top, right - left), np.float32)
+        if power.size:
+            with open_raster(self.path) as file:
+                power = to_power(self.read(file, window), self.scale)
+        picked: Power = power[:, :, pick_col][:, pick_row][of_band]  # one axis at a time, as Dask
+        return picked
+
+    def read(self, file: rasterio.DatasetReader, window: Window) -> Power:
+        """Return physical values ``(band, y, x)``, not yet power; NaN where there is no data."""
+        transform = file.transform * Affine.translation(window.col_off, window.row_off)
+        outside = self._outside(transform, (window.height, window.width))
+        if outside is not None and outside.all():
+            shape = (len(self.bands), window.height, window.width)
+            return np.full(shape, np.nan, np.float32)
+        try:
+            stored = file.read(self.bands, window=window)
+            mask = file.dataset_mask(window=window) if self.masked else None
+        except RasterioIOError as error:
+            raise SceneError(
+                f"{self.path}: rows {window.row_off} to {window.row_off + window.height} cannot "
+                "be read: the file is damaged or cut off: fetch it again"
+            ) from error
+        with np.errstate(over="ignore"):  # float64 holds nodata values that float32 does not
+            values: Power = stored.astype(np.float32)
+        for band, (gain, offset) in enumerate(self.gains):
+            if (gain, offset) != (1, 0):
+                values[band] = stored[band] * gain + offset
+            values[band][_equals(stored[band], self.nodata[band])] = np.nan
+        if self.zero_is_nodata:
+            values[stored == 0] = np.nan
+        values[~np.isfinite(values)] = np.nan
+        if mask is not None:
+            values[:, mask == 0] = np.nan
+        if outside is not None:
+            values[:, outside] = np.nan
+        return values
+
+    def _outside(self, transform: Affine, shape: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+        """Return True where pixel centres lie outside the AOI, or None if there is none."""
+        if self.aoi is None:
+            return None
+        left, top = transform * (0, 0)
+        right, bottom = transform * (shape[1], shape[0])
+        if not self.aoi.intersects(shapely.box(left, bottom, right, top)):
+            return np.ones(shape, bool)
+        with _ONE_AT_A_TIME:
+            return np.asarray(geometry_mask([self.aoi], shape, transform), dtype=bool)
+
+
+def open_raster(path: str) -> rasterio.DatasetReader:
+    """Open a GeoTIFF, by no other driver; raises ``SceneError`` if it is damaged."""
+    try:
+        return rasterio.open(path, driver="GTiff")
+    except RasterioIOError as error:
+        raise SceneError(
+            f"{path}: the TIFF cannot be read: it is damaged or cut off: fetch it again"
+        ) from error
+
+
+def _equals(stored: npt.NDArray[Any], value: float | None) -> npt.NDArray[np.bool_] | bool:
+    """Compare in the type of the file, where -3.4028235e38 has the bits that were written."""
+    if value is None or np.isnan(value):
+        return False
+    with np.errstate(over="ignore"):
+        if np.issubdtype(stored.dtype, np.integer):
+            limits = np.iinfo(stored.dtype)
+            if not (float(value).is_integer() and limits.min <= value <= limits.max):
+                return False
+        equal: npt.NDArray[np.bool_] = stored == stored.dtype.type(value)
+    return equal
+
+
+def _span(index: Any, size: int) -> tuple[int, int, Any]:
+    """Return start and stop of the pixels that ``index`` needs, and the index within them."""
+    picked = np.arange(size)[index]
+    if picked.size == 0:
+        return 0, 0, slice(0)
+    low, high = int(picked.min()), int(picked.max()) + 1
+    inner = slice(None, None, index.step) if isinstance(index, slice) else picked - low
+    return low, high, inner

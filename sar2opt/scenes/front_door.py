@@ -1,0 +1,110 @@
+"""The front door: any scene file in; linear power, in its place on the Earth, out.
+
+A family of products is one small module with ``accepts(path)`` and ``read(path, settings,
+chunks)``, listed in ``READERS``; the first that accepts a path reads it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sar2opt.config import SceneSettings, parse_config
+from sar2opt.errors import BandError, ConfigError, SceneError
+from sar2opt.raster import SAR_BANDS, describe
+from sar2opt.sar.radiometry import Power, to_db
+from sar2opt.scenes import geotiff
+
+READERS: tuple[ModuleType, ...] = (geotiff,)
+
+_INFO_CHUNK = 128  # pixels; small, so that a sparse sample of chunks reads little
+_INFO_GRID = 12  # chunks a side
+_QUANTILES = (0.01, 0.5, 0.99)
+
+
+def open_scene(
+    path: str | Path,
+    *,
+    scale: str = "auto",
+    nodata: float | None = None,
+    polarisation: str = "auto",
+    aoi: str | Path | None = None,
+    chunks: int = 1024,
+) -> xr.DataArray:
+    """Open a SAR scene as linear power ``(band, y, x)`` in the convention of ``raster.py``.
+
+    The array is lazy: Dask chunks of all bands by ``chunks`` x ``chunks`` pixels, read when
+    computed. Bands are named ``vv``, ``vh``, ``hh``, ``hv``. ``scale`` says what the file's
+    numbers mean; "auto" takes the file's word, or else their statistics. ``nodata`` replaces the
+    file's own nodata value. ``polarisation`` keeps one band, and names a single band that the
+    file does not name. ``aoi`` is a vector file in any CRS: the scene is cut to its bounding box,
+    and pixels whose centre lies outside its polygons are NaN.
+
+    Beyond the convention, attributes give ``input_scale`` (the scale of the file), ``simulated``
+    and, where the file states it, ``looks``. All that the file did not say is in ``assumptions``.
+
+    Raises ``SceneError`` (no such file, no raster, damaged, complex, optical, all no data),
+    ``PlacementError`` (no CRS, no grid), ``UnitsError`` (units unknown or contradicted),
+    ``BandError`` (polarisation unknown or missing), ``LayerError`` (area of interest) or
+    ``ConfigError`` (an argument out of range), each in one line.
+    """
+    asked = {"scale": scale, "nodata": nodata, "polarisation": polarisation, "aoi": aoi}
+    settings = parse_config(asked, SceneSettings, "open_scene")
+    if polarisation not in ("auto", *SAR_BANDS):
+        raise BandError(f"unknown polarisation '{polarisation}': say {', '.join(SAR_BANDS)}")
+    if chunks < 1:
+        raise ConfigError(f"chunks is {chunks}: it must be a positive number of pixels")
+    scene: xr.DataArray = _find_reader(Path(path)).read(Path(path).absolute(), settings, chunks)
+    return scene
+
+
+def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
+    """Return what ``open_scene(path, **how)`` would give, as plain values in reading order.
+
+    Adds to ``raster.describe``: the scale of the file, whether it is simulated, and, estimated
+    from a fixed sample of small chunks, the share of valid pixels and the backscatter in dB at
+    the 1st, 50th and 99th percentile of each band (None for a band without valid pixels).
+    """
+    scene = open_scene(path, **{**how, "chunks": _INFO_CHUNK})
+    _, rows, cols = scene.data.numblocks
+    steps = (-(-rows // _INFO_GRID), -(-cols // _INFO_GRID))
+    sample = scene.data.blocks[:, :: steps[0], :: steps[1]].compute()
+    backscatter = {
+        str(name): _quantiles_db(band) for name, band in zip(scene.band.values, sample, strict=True)
+    }
+    return {
+        **describe(scene),
+        "input_scale": scene.attrs["input_scale"],
+        "simulated": scene.attrs["simulated"],
+        "valid_share": round(float(np.isfinite(sample).mean()), 3),
+        "backscatter_db": backscatter,
+    }
+
+
+def _quantiles_db(power: Power) -> list[float] | None:
+    valid = to_db(power[np.isfinite(power)])
+    if valid.size == 0:
+        return None
+    return [round(float(value), 1) for value in np.quantile(valid, _QUANTILES)]
+
+
+def _find_reader(path: Path) -> ModuleType:
+    if not path.exists():
+        raise SceneError(f"{path}: no such file: check the name")
+    if path.is_dir():
+        raise SceneError(f"{path}: this is a folder: give one GeoTIFF of it")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SceneError(f"{path}: the file is empty (0 bytes): fetch it again")
+    try:
+        reader = next((one for one in READERS if path.is_file() and one.accepts(path)), None)
+    except OSError as error:
+        raise SceneError(f"{path}: {error.strerror}: check who may read it") from error
+    if reader is None:
+        raise SceneError(
+            f"{path}: not a GeoTIFF: if it is a raster, convert it (gdal_translate in out.tif)"
+        )
+    return reader

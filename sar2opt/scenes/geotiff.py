@@ -1,0 +1,225 @@
+"""Reader for GeoTIFF and COG with SAR bands in any units."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import rasterio
+import xarray as xr
+from dask.base import tokenize
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning
+
+from sar2opt.config import SceneSettings
+from sar2opt.errors import BandError, SceneError, UnitsError
+from sar2opt.raster import make_raster
+from sar2opt.sar.radiometry import DISPLAY_SPAN_DB, Power, check_scale, infer_scale
+from sar2opt.scenes import metadata
+from sar2opt.scenes.aoi import pixel_window, read_aoi
+from sar2opt.scenes.blocks import BlockSource, open_raster
+from sar2opt.scenes.placement import scene_geobox
+from sar2opt.scenes.sampling import sample_windows
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big TIFF
+_MOST_PIXELS = 2**36  # 50 times the largest Sentinel-1 scene; a header may claim anything
+_MOST_BLOCKS = 500_000  # checked from the end, in two seconds
+_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+def accepts(path: Path) -> bool:
+    """Return whether a file begins as a TIFF does."""
+    with path.open("rb") as file:
+        return file.read(4) in _MAGIC
+
+
+def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
+    """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised.
+
+    1. Refuse what cannot be a placed SAR scene, from the header alone.
+    2. Sample windows at full resolution; tell bands and scale from the header and the sample.
+    3. Wrap the file as an array that Dask reads block by block, cut to the area of interest.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our words
+        with open_raster(str(path)) as file:
+            header = _header(file, path.name)
+            _refuse_unsuitable(file, header)
+            geobox = scene_geobox(file)
+            _check_length(file, path)
+            source, names, attrs = _understand(file, header, settings)
+            if settings.aoi is not None:
+                aoi = read_aoi(settings.aoi, geobox)
+                rows, cols = pixel_window(aoi, geobox)
+                source, geobox = replace(source, rows=rows, cols=cols, aoi=aoi), geobox[rows, cols]
+                sample_windows(file, source)  # raises if there is no data in it
+    state = path.stat()
+    data = da.from_array(  # type: ignore[no-untyped-call]
+        source,
+        chunks=(-1, chunks, chunks),
+        name=f"scene-{tokenize(source, state.st_mtime_ns, state.st_size, chunks)}",
+        meta=np.empty((0, 0, 0), np.float32),
+        inline_array=True,
+    )
+    return make_raster(data, geobox, names, scale="linear", **attrs)
+
+
+def _header(file: rasterio.DatasetReader, name: str) -> metadata.Header:
+    texts = []
+    for band in _data_bands(file):
+        tags = {k: v for k, v in file.tags(band).items() if not k.startswith("STATISTICS_")}
+        parts = (file.descriptions[band - 1], file.units[band - 1], *tags.values())
+        texts.append(" ".join(part for part in parts if part))
+    tags = {key.upper(): value for key, value in file.tags().items()}
+    return metadata.Header(name, tags, tuple(texts))
+
+
+def _data_bands(file: rasterio.DatasetReader) -> list[int]:
+    colours = zip(file.indexes, file.colorinterp, strict=True)
+    return [band for band, colour in colours if colour != ColorInterp.alpha]
+
+
+def _refuse_unsuitable(file: rasterio.DatasetReader, header: metadata.Header) -> None:
+    if any(kind.startswith("complex") for kind in file.dtypes):
+        raise SceneError(
+            f"{file.name}: the pixels are complex (single-look): detect and multilook them first, "
+            "then open the amplitude or power"
+        )
+    if file.width * file.height > _MOST_PIXELS:
+        raise SceneError(
+            f"{file.name}: its header claims {file.width} x {file.height} pixels, more than any "
+            "scene has: if that is true, cut it first (gdal_translate -srcwin ...)"
+        )
+    optical = file.colorinterp[:3] == _COLOURS and not metadata.described_bands(header)
+    if optical or ColorInterp.palette in file.colorinterp:
+        raise SceneError(
+            f"{file.name}: this is a picture in colour, not SAR: give a file with one band of "
+            "backscatter for each polarisation"
+        )
+
+
+def _check_length(file: rasterio.DatasetReader, path: Path) -> None:
+    """Raise ``SceneError`` if a block lies beyond the end of the file, without reading any."""
+    height, width = file.block_shapes[0]
+    bands = file.indexes[:1] if file.interleaving.name == "pixel" else file.indexes
+    rows, cols = range(-(-file.height // height)), range(-(-file.width // width))
+    end = 0
+    for band, row, col in islice(product(bands, rows[::-1], cols[::-1]), _MOST_BLOCKS):
+        start = file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
+        if start is not None:  # else the block was never written: all no data
+            size = file.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
+            end = max(end, int(start) + int(size))
+    if end > path.stat().st_size:
+        raise SceneError(
+            f"{path}: the file is cut off: it has {path.stat().st_size} bytes, but its pixels "
+            f"reach to byte {end}: fetch it again"
+        )
+
+
+def _understand(
+    file: rasterio.DatasetReader, header: metadata.Header, settings: SceneSettings
+) -> tuple[BlockSource, list[str], dict[str, Any]]:
+    """Return the file as an array, the names of its bands, and the raster's attributes."""
+    source, nodata_note = _all_bands(file, settings)
+    sample = sample_windows(file, source)  # (window, band, y, x)
+    dtype = file.dtypes[0] if source.gains[0] == (1, 0) else "float32"  # of physical values
+    try:
+        names, band_notes = _choose_bands(header, sample, settings.polarisation)
+        sample = sample[:, list(names.values())]
+        scale, scale_notes = _choose_scale(header, sample, dtype, settings.scale)
+    except (BandError, UnitsError) as error:
+        raise type(error)(f"{file.name}: {error}") from error
+    if source.zero_is_nodata:
+        whole = np.issubdtype(np.dtype(dtype), np.integer)
+        blank = bool(np.isnan(sample).all(axis=(1, 2, 3)).any())
+        measured = whole and scale.endswith("dB") and not blank
+        source = replace(source, zero_is_nodata=not measured)
+        nodata_note = f"no nodata value is written: 0 is {'data' if measured else 'no data'}"
+    chosen = list(names.values())
+    source = replace(
+        source,
+        bands=tuple(source.bands[i] for i in chosen),
+        nodata=tuple(source.nodata[i] for i in chosen),
+        gains=tuple(source.gains[i] for i in chosen),
+        scale=scale,
+    )
+    notes = [*scale_notes, *band_notes, nodata_note]
+    return source, list(names), _attributes(header, scale, notes)
+
+
+def _all_bands(file: rasterio.DatasetReader, settings: SceneSettings) -> tuple[BlockSource, str]:
+    """Return every band but alpha, its scale not yet known, and a note on no data."""
+    bands = _data_bands(file)
+    nodata = tuple(file.nodatavals[band - 1] for band in bands)
+    masked = MaskFlags.per_dataset in file.mask_flag_enums[bands[0] - 1]
+    note = ""
+    if settings.nodata is not None:
+        nodata, note = (settings.nodata,) * len(bands), f"no data is {settings.nodata:g}, as given"
+    source = BlockSource(
+        path=file.name,
+        bands=tuple(bands),
+        rows=slice(0, file.height),
+        cols=slice(0, file.width),
+        scale="power",
+        nodata=nodata,
+        gains=tuple((file.scales[band - 1], file.offsets[band - 1]) for band in bands),
+        masked=masked,
+        zero_is_nodata=not masked and all(value is None for value in nodata),
+    )
+    return source, note
+
+
+def _choose_bands(
+    header: metadata.Header, sample: Power, asked: str
+) -> tuple[dict[str, int], list[str]]:
+    finite = [band[np.isfinite(band)] for band in np.moveaxis(sample, 1, 0)]
+    medians = [float(np.median(band)) if band.size else -np.inf for band in finite]
+    names, notes = metadata.name_bands(header, medians, asked)
+    if asked == "auto":
+        return names, notes
+    if asked not in names:
+        raise BandError(f"it has no band {asked}: say --polarisation {' or '.join(names)}")
+    return {asked: names[asked]}, notes
+
+
+def _choose_scale(
+    header: metadata.Header, sample: Power, dtype: str, asked: str
+) -> tuple[str, list[str]]:
+    """Return the scale that was asked for, or is stated, or can be inferred, in this order."""
+    scale, note = metadata.find_scale(header)
+    if dtype == "uint8" and scale in ("amplitude", "dB"):
+        scale = f"display-{scale}"
+    if asked != "auto":
+        scale, note = asked, f"the values are {asked}, as given"
+    elif not scale:
+        scale, reason = infer_scale(sample[:, 0], dtype)
+        note = f"the values are taken as {scale}: {reason}; --scale overrules"
+    check_scale(sample, scale)
+    notes = [note]
+    if scale.startswith("display"):
+        notes.append("8-bit display values: the level of the backscatter is unknown")
+    if scale == "display-dB":
+        notes.append(f"0 to 255 is taken to span {DISPLAY_SPAN_DB:g} dB")
+    return scale, notes
+
+
+def _attributes(header: metadata.Header, scale: str, notes: list[str]) -> dict[str, Any]:
+    acquired, time_note = metadata.find_acquired(header)
+    quantity, quantity_note = metadata.find_quantity(header)
+    if scale.startswith("display"):  # no calibration survives that
+        quantity, quantity_note = "intensity", ""
+    looks = metadata.find_looks(header)
+    return {
+        "quantity": quantity,
+        "acquired": acquired,
+        "source": metadata.find_source(header),
+        "assumptions": [note for note in (*notes, quantity_note, time_note) if note],
+        "input_scale": scale,
+        "simulated": header.tags.get("SIMULATED", "").upper() == "YES",
+        **({"looks": looks} if looks else {}),
+    }
