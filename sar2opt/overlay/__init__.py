@@ -1,0 +1,27 @@
+"""Rasters in, GeoDataFrames out: objects, and anomalies with a reason."""
+
+from sar2opt.overlay.anomalies import (
+    ANOMALY_COLUMNS,
+    bright_targets,
+    concat,
+    decode_ratio,
+    empty_anomalies,
+    encode_ratio,
+)
+from sar2opt.overlay.objects import NO_TAG, OBJECT_COLUMNS, tags_to_objects
+from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
+
+__all__ = [
+    "ANOMALY_COLUMNS",
+    "NO_TAG",
+    "OBJECT_COLUMNS",
+    "bright_targets",
+    "concat",
+    "decode_ratio",
+    "empty_anomalies",
+    "encode_ratio",
+    "read_allow",
+    "read_reference",
+    "reference_disagreement",
+    "tags_to_objects",
+]

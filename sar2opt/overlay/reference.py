@@ -1,0 +1,228 @@
+"""Disagreement with a reference layer: tags where they should not be."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rasterio.features import rasterize
+
+from sar2opt.errors import ConfigError, LayerError
+from sar2opt.overlay.anomalies import anomaly_table, area_in_words
+from sar2opt.overlay.components import Progress, find_components
+from sar2opt.overlay.corners import Array
+from sar2opt.overlay.objects import NO_TAG, check_shapes, least_pixels, tag_reader
+from sar2opt.overlay.outlines import ground, outline
+
+# What pyogrio and shapely raise on files that are damaged or something else.
+_UNREADABLE = (RuntimeError, ValueError, OSError, shapely.errors.ShapelyError)
+
+# Vertices of reference layers like to lie on pixel centres, where a pixel is as much in as out.
+# Moved by this many pixels, no side goes through a centre, and what is in no longer depends on
+# how the side was cut at the block's edge.
+_NUDGE = np.array([1.37e-5, 0.91e-5])
+
+
+def read_reference(path: Path | str, column: str) -> gpd.GeoDataFrame:
+    """Read the polygons of a vector file with their class, a text, in ``column``.
+
+    Of several layers the first with that column is taken. Features without a class or an area
+    are left out; broken polygons are mended. Raises ``LayerError`` in one line.
+    """
+    layer = _layer_with(Path(path), column)
+    try:
+        table = pyogrio.read_dataframe(path, layer=layer, columns=[column], force_2d=True)
+    except _UNREADABLE as error:
+        raise LayerError(f"{path}: cannot be read: {_one_line(error)}") from error
+    if table.crs is None:
+        raise LayerError(f"{path}: has no CRS; assign the right one (ogr2ogr -a_srs EPSG:...)")
+    table = table[table[column].notna() & table.geometry.notna()]
+    table = table.assign(**{column: [_class_name(value) for value in table[column]]})
+    table = table.set_geometry(table.geometry.make_valid()).explode(ignore_index=True)
+    table = table[table.geom_type.isin(["Polygon", "MultiPolygon"]) & ~table.geometry.is_empty]
+    if table.empty:
+        raise LayerError(f"{path}: layer {layer!r} has no polygon with a class in {column!r}")
+    return table.reset_index(drop=True)[[column, "geometry"]]
+
+
+def _layer_with(path: Path, column: str) -> str:
+    """Return the name of the first layer that has geometries and the column."""
+    if not path.exists():
+        raise LayerError(f"{path}: no such file")
+    try:
+        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+        fields = {name: list(pyogrio.read_info(path, layer=name)["fields"]) for name in layers}
+    except _UNREADABLE as error:
+        raise LayerError(f"{path}: not a vector file that GDAL can read") from error
+    for name in layers:
+        if column in fields[name]:
+            return name
+    there = sorted({field for names in fields.values() for field in names})
+    raise LayerError(
+        f"{path}: no column {column!r}; there are: {', '.join(there) or 'none'} (set --column)"
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _class_name(value: Any) -> str:
+    """Return a class as text; whole numbers, which become floats beside a null, as such."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def read_allow(path: Path | str, names: Sequence[str]) -> dict[str, list[str]]:
+    """Read which tags may occur in which reference class from TOML: ``class = ["tag", ...]``.
+
+    Raises ``ConfigError`` in one line: unreadable, not lists of texts, or a tag that is not among
+    ``names``.
+    """
+    try:
+        rules = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {_one_line(error)}") from error
+    if not rules:
+        raise ConfigError(f'{path}: holds no rule; write lines like: forest = ["trees", "grass"]')
+    for kind, tags in rules.items():
+        if not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+            raise ConfigError(f'{path}: {kind} must be a list of tags: ["trees", "grass"]')
+        for tag in tags:
+            if tag not in names:
+                near = difflib.get_close_matches(tag, names, n=1, cutoff=0.0)[0]
+                raise ConfigError(f"{path}: {kind}: unknown tag '{tag}'; the nearest is '{near}'")
+    return rules
+
+
+def reference_disagreement(
+    tags: Any,
+    geobox: GeoBox,
+    names: Sequence[str],
+    reference: gpd.GeoDataFrame,
+    *,
+    column: str,
+    allow: Mapping[str, Sequence[str]],
+    score: Any = None,
+    block: int = 1024,
+    min_area_m2: float = 10000.0,
+    border: float = 1.0,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> gpd.GeoDataFrame:
+    """Return one anomaly for each connected area whose tag its reference class does not allow.
+
+    ``tags`` and ``score`` as for ``tags_to_objects``; ``reference`` holds polygons in any CRS
+    with their class in ``column``; where they overlap, the later one counts. ``allow`` gives the
+    tags that each class allows; a class without a rule allows every tag. Pixels nearer than
+    ``border`` pixels to the edge of a polygon are not judged: the layers are seldom registered
+    better than that. Areas below ``min_area_m2`` are left out.
+
+    The score is the mean probability of the tag; 0.5 when there is no ``score``. ``block``,
+    ``workers`` and ``progress`` as for ``tags_to_objects``. Raises ``ConfigError`` when no rule
+    fits a class of the reference, ``ConventionError`` when shapes differ.
+    """
+    check_shapes(geobox, tags=tags, score=score)
+    kinds = sorted(set(reference[column]))
+    forbidden = _forbidden(kinds, allow, names)
+    read_tags, read_kinds = (
+        tag_reader(tags, names),
+        _kind_reader(reference, kinds, column, geobox, border),
+    )
+
+    def read(rows: slice, columns: slice) -> Array:
+        tag = read_tags(rows, columns)
+        if (tag == NO_TAG).all():
+            return np.zeros(tag.shape, np.int32)
+        kind = read_kinds(rows, columns)
+        return np.where(forbidden[kind, tag], kind * 256 + tag, 0)
+
+    area = ground(geobox)
+    components = find_components(
+        read,
+        geobox.shape.yx,
+        background=0,
+        values=None if score is None else lambda y, x: np.asarray(score[y, x]),
+        block=block,
+        min_pixels=least_pixels(min_area_m2, area.largest),
+        workers=workers,
+        progress=progress,
+    )
+    table = outline(components, geobox, area, workers=workers)
+    table = table[table["area_m2"] >= min_area_m2].reset_index(drop=True)
+    return _disagreements(table, names, kinds, known=score is not None)
+
+
+def _disagreements(
+    table: gpd.GeoDataFrame, names: Sequence[str], kinds: Sequence[str], *, known: bool
+) -> gpd.GeoDataFrame:
+    """Turn outlines with codes ``256 * kind + tag`` into anomalies."""
+    mean = (
+        (table["total"] / table["pixels"] / 100).to_numpy() if known else np.full(len(table), 0.5)
+    )
+    tags = [names[code % 256] for code in table["code"]]
+    reasons = [
+        f"Tagged {tag}{f' ({100 * sure:.0f} % sure)' if known else ''} where the reference layer "
+        f"says {kinds[code // 256 - 1]}; {area_in_words(area)}."
+        for tag, sure, code, area in zip(tags, mean, table["code"], table["area_m2"], strict=True)
+    ]
+    return anomaly_table(table, "reference_disagreement", mean, tags, reasons)
+
+
+def _forbidden(
+    kinds: Sequence[str], allow: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> Array:
+    """Return whether reference class k (from 1; 0 is none) forbids a tag: bool ``(k, 256)``."""
+    if not set(kinds) & set(allow):
+        raise ConfigError(
+            f"no rule of allow fits a class of the reference layer; its classes are: "
+            f"{', '.join(kinds[:20])}{', ...' if len(kinds) > 20 else ''}"
+        )
+    forbidden = np.zeros((len(kinds) + 1, 256), bool)
+    for number, kind in enumerate(kinds, start=1):
+        if kind in allow:
+            forbidden[number, : len(names)] = [name not in allow[kind] for name in names]
+    return forbidden
+
+
+def _kind_reader(
+    reference: gpd.GeoDataFrame, kinds: Sequence[str], column: str, geobox: GeoBox, border: float
+) -> Callable[[slice, slice], Array]:
+    """Return a function that burns the reference classes, from 1, into a window; 0 is none."""
+    shapes = reference.geometry.to_crs(geobox.crs).to_numpy()
+    to_pixel = np.array((~geobox.affine)[:6]).reshape(2, 3)
+    shapes = shapely.transform(
+        shapes, lambda world: world @ to_pixel[:, :2].T + to_pixel[:, 2] + _NUDGE
+    )
+    placed = np.isfinite(shapely.bounds(shapes)).all(axis=1)  # some lie outside the projection
+    shapes = shapely.buffer(shapely.make_valid(shapes[placed]), -border)
+    numbers = np.searchsorted(kinds, reference[column].to_numpy()[placed].astype(str)) + 1
+    tree = shapely.STRtree(shapes)
+
+    def read(rows: slice, columns: slice) -> Array:
+        window = columns.start, rows.start, columns.stop, rows.stop
+        near = np.sort(tree.query(shapely.box(*window)))
+        around = shapely.box(*np.add(window, (-1, -1, 1, 1)))
+        parts, owner = shapely.get_parts(
+            shapely.intersection(shapes[near], around), return_index=True
+        )
+        flat = shapely.area(parts) > 0
+        size = rows.stop - rows.start, columns.stop - columns.start
+        if not flat.any():
+            return np.zeros(size, np.int32)
+        burn = zip(parts[flat], numbers[near][owner[flat]].tolist(), strict=True)
+        shift = Affine.translation(window[0], window[1])
+        burnt: Array = rasterize(burn, size, transform=shift, dtype=np.int32)
+        return burnt
+
+    return read
