@@ -1,0 +1,140 @@
+"""The folder of products: where each file goes, and how all of them appear at once.
+
+Products are written under their final names in a hidden folder, and moved up when the last is
+finished; until then, and after any failure, the folder holds what it held before.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError, RasterioIOError
+
+from sar2opt.errors import OutputError
+
+FILES = {
+    "optical": "{}_optical.tif",
+    "trust": "{}_trust.tif",
+    "tags": "{}_tags.tif",
+    "tag_names": "{}_tags.tif.aux.xml",
+    "vectors": "{}.gpkg",
+    "stac": "{}.json",
+    "preview": "{}_preview.png",
+    "report": "{}_report.html",
+}
+"""Names of the products, of which ``{}`` is the scene."""
+
+EXTRA = {"geojson": "{}_{}.geojson", "flatgeobuf": "{}_{}.fgb", "geoparquet": "{}_{}.parquet"}
+"""Names of the vector layers on request: scene and layer."""
+
+WRITING_ERRORS = (
+    OSError,
+    RasterioError,
+    RasterioIOError,
+    CPLE_BaseError,
+    DataSourceError,
+    DataLayerError,
+    sqlite3.Error,
+)
+LAYERS = ("objects", "anomalies", "footprint")
+SCRATCH = ".unfinished"
+
+
+def product_paths(folder: Path, scene: str) -> dict[str, Path]:
+    """Return the path of each product of ``scene`` in ``folder``, by the keys of ``FILES``."""
+    return {key: folder / name.format(scene) for key, name in FILES.items()}
+
+
+def check_output(folder: Path, scene: str, *, overwrite: bool) -> None:
+    """Raise ``OutputError`` if products of ``scene`` cannot be written to ``folder``.
+
+    Meant for the start of a run, hours before the products: nothing is left behind.
+    """
+    there = _existing(folder, scene)
+    if there and not overwrite:
+        raise OutputError(
+            f"{folder}: holds {there[0].name} already; give --overwrite to replace it, "
+            "or choose another folder with --out"
+        )
+    with staged_output(folder, scene, overwrite=True, replace=False):
+        pass
+
+
+@contextmanager
+def staged_output(
+    folder: Path, scene: str, *, overwrite: bool, replace: bool = True
+) -> Iterator[Path]:
+    """Give an empty hidden folder for the products, which are moved to ``folder`` at the end.
+
+    With ``overwrite``, products of an earlier run that are not written again are removed, so
+    that no file of another run stays beside the new ones. If anything is raised inside, nothing
+    is left behind. Raises ``OutputError`` if products exist or the folder cannot be written.
+    """
+    there = _existing(folder, scene)
+    if there and not overwrite:
+        raise OutputError(f"{folder}: holds {there[0].name} already; give --overwrite")
+    made = _missing(folder)
+    scratch = folder / SCRATCH
+    try:
+        with output_errors(folder):
+            shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+            scratch.mkdir(parents=True)
+        yield scratch
+        if replace:
+            with output_errors(folder):
+                _move_up(scratch, folder, there)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        for parent in made:
+            _remove_if_empty(parent)
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn what writing libraries raise into one line of ``OutputError``."""
+    try:
+        yield
+    except WRITING_ERRORS as error:
+        raise OutputError(f"{path}: cannot be written: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    text = " ".join(str(error).split())
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
+        return "the disk is full; free some space, or choose another folder with --out"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "no permission; choose another folder with --out"
+    if number is None:  # GDAL and SQLite seldom name the cause
+        return f"{text} (is there space left on the disk?)"
+    return text
+
+
+def _existing(folder: Path, scene: str) -> list[Path]:
+    names = [name.format(scene) for name in FILES.values()]
+    names += [name.format(scene, layer) for name in EXTRA.values() for layer in LAYERS]
+    with output_errors(folder):
+        return [folder / name for name in names if (folder / name).exists()]
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Return the folders that have to be made for ``folder``, deepest first."""
+    return [parent for parent in (folder, *folder.parents) if not parent.exists()]
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _move_up(scratch: Path, folder: Path, there: list[Path]) -> None:
+    written = [path.replace(folder / path.name) for path in sorted(scratch.iterdir())]
+    for stale in set(there) - set(written):
+        stale.unlink()

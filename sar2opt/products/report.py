@@ -1,0 +1,214 @@
+"""The report: one self-contained HTML page, for the screen and for paper."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from odc.geo import CRS
+from PIL import Image
+
+from sar2opt.products.classes import CLASSES
+from sar2opt.products.drawing import INK, PANEL, WARNING, Canvas
+from sar2opt.products.facts import GENERATED, Facts, ModelFacts
+from sar2opt.products.folder import output_errors
+from sar2opt.products.pictures import TRUST_STOPS, Pictures
+from sar2opt.products.preview import MARK, anomaly_colour
+from sar2opt.products.styles import ANOMALY_COLOURS, OTHER_ANOMALY
+from sar2opt.raster import pixel_area_m2
+
+Counts = npt.NDArray[np.int64]
+Crop = Callable[[Any], Mapping[str, Image.Image]]
+"""``crop(geometry)``: pictures around a geometry, ``optical`` and, if there is one, ``sar``."""
+
+MOST = 12  # anomalies that are shown
+TRUST_STEP = 20  # percent, width of the bins
+
+
+def write_report(
+    path: Path,
+    facts: Facts,
+    pictures: Pictures,
+    anomalies: gpd.GeoDataFrame,
+    *,
+    tag_counts: Counts,
+    trust_counts: Counts,
+    crop: Crop,
+    files: Sequence[Path] = (),
+) -> Path:
+    """Write the report. Raises ``OutputError``.
+
+    ``tag_counts`` and ``trust_counts`` are the numbers of pixels of each value, ``(256,)``;
+    ``anomalies`` have the strongest first; ``files`` are the products beside the report.
+    """
+    area = pixel_area_m2(facts.geobox) / 1e6
+    page = _template().render(
+        facts=facts,
+        mark=MARK,
+        generated=GENERATED["optical"],
+        pictures=_embedded(pictures),
+        tall=pictures.tags.shape[0] > 1.6 * pictures.tags.shape[1],
+        flagged=[_flagged(row, crop) for row in anomalies.head(MOST).itertuples()],
+        flagged_in_all=len(anomalies),
+        kinds=_kinds(anomalies),
+        covers=_covers(tag_counts, area),
+        trust=_trust(trust_counts),
+        trust_meaning=_trust_meaning(facts.model("translator")),
+        trust_stops=[f"rgb{stop}" for stop in TRUST_STOPS],
+        valid_km2=float(trust_counts[:101].sum()) * area,
+        held_out={model.role: _outline(model.card.get("figures", {})) for model in facts.models},
+        crs=_crs_name(facts.crs),
+        files=[path.name for path in files],
+    )
+    with output_errors(path):
+        path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _template() -> Template:
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return templates.get_template("report.html.j2")
+
+
+def _embedded(pictures: Pictures) -> dict[str, str]:
+    """Return the views as data URIs; the generated image carries its mark in its pixels."""
+    views = pictures.views()
+    return {
+        "sar": _data_uri(_on_panel(views["sar"]), "JPEG"),
+        "optical": _data_uri(_marked(_on_panel(views["optical"])), "JPEG"),
+        "tags": _data_uri(_on_panel(views["tags"]).quantize(16), "PNG"),
+        "trust": _data_uri(_on_panel(views["trust"]), "JPEG"),
+    }
+
+
+def _on_panel(view: Image.Image) -> Image.Image:
+    ground = Image.new("RGB", view.size, PANEL)
+    ground.paste(view, (0, 0), view)
+    return ground
+
+
+def _marked(picture: Image.Image) -> Image.Image:
+    """Return the picture with a bar above that says that it is generated."""
+    size = max(8, min(20, picture.width // 32))
+    bar = 2 * size
+    canvas = Canvas(picture.width, picture.height + bar)
+    canvas.box((0, 0, picture.width, bar), WARNING)
+    canvas.text((picture.width / 2, bar / 2), MARK, size, INK, anchor="mm")
+    canvas.image.paste(picture, (0, bar))
+    return canvas.image
+
+
+def _data_uri(picture: Image.Image, kind: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, **({"quality": 85} if kind == "JPEG" else {}))
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/{kind.lower()};base64,{text}"
+
+
+def _flagged(row: Any, crop: Crop) -> dict[str, Any]:
+    """Return what the page says of an anomaly."""
+    label = ANOMALY_COLOURS.get(row.kind, OTHER_ANOMALY)[0]
+    crops = crop(row.geometry)
+    return {
+        "label": label,
+        "colour": _hex(anomaly_colour(row.kind)),
+        "score": row.score,
+        "reason": row.reason,
+        "area_m2": row.area_m2,
+        "lon": row.lon,
+        "lat": row.lat,
+        "crops": {
+            name: _data_uri(crops[name].convert("RGB"), "JPEG")
+            for name in ("sar", "optical")
+            if name in crops
+        },
+    }
+
+
+def _kinds(anomalies: gpd.GeoDataFrame) -> list[tuple[str, int]]:
+    counts = anomalies["kind"].value_counts()
+    return [(ANOMALY_COLOURS.get(kind, OTHER_ANOMALY)[0], int(n)) for kind, n in counts.items()]
+
+
+def _covers(counts: Counts, area: float) -> list[dict[str, Any]]:
+    """Return area and share of each class, the largest first; ``area`` of a pixel in km2."""
+    total = max(1, int(counts[: len(CLASSES)].sum()))
+    covers = [
+        {
+            "title": entry.title,
+            "description": entry.description,
+            "colour": entry.hex,
+            "km2": float(counts[entry.code]) * area,
+            "share": 100 * float(counts[entry.code]) / total,
+        }
+        for entry in CLASSES
+    ]
+    return sorted(covers, key=lambda cover: -float(cover["km2"]))
+
+
+def _trust(counts: Counts) -> list[tuple[str, float]]:
+    """Return the share of the area in each bin of trust, in percent."""
+    total = max(1, int(counts[:101].sum()))
+    bins = []
+    for low in range(0, 100, TRUST_STEP):
+        high = low + TRUST_STEP
+        last = high == 100
+        share = 100 * float(counts[low : 101 if last else high].sum()) / total
+        bins.append((f"{low} to {high if last else high - 1} %", share))
+    return bins
+
+
+def _trust_meaning(translator: ModelFacts | None) -> str:
+    tolerance = translator.card.get("trust_tolerance") if translator else None
+    if tolerance is None:
+        return "Trust is the model's own estimate, from 0 (none) to 100 (full)."
+    return (
+        "Trust is the model's own estimate of the probability, in percent, that the brightness "
+        f"of a pixel is off by less than {100 * float(tolerance):.0f} % of the full range."
+    )
+
+
+def _outline(value: Any) -> dict[str, Any]:
+    """Return nested figures as a tree of tables (``columns``, ``rows``), ``parts`` and ``text``."""
+    node: dict[str, Any] = {"columns": [], "rows": [], "parts": [], "text": ""}
+    if isinstance(value, Mapping):
+        rows = list(value.values())
+        columns = list(rows[0]) if rows and isinstance(rows[0], Mapping) else []
+        if columns and all(_is_row(row, columns) for row in rows):
+            cells = [(name, list(row.values())) for name, row in value.items()]
+            return node | {"columns": columns, "rows": cells}
+        return node | {"parts": [(name, _outline(part)) for name, part in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return node | {"text": ", ".join(str(part) for part in value)}
+    return node | {"text": str(value)}
+
+
+def _is_row(value: Any, columns: Sequence[str]) -> bool:
+    """Return whether ``value`` maps exactly these columns to plain values."""
+    return (
+        isinstance(value, Mapping)
+        and list(value) == list(columns)
+        and not any(isinstance(cell, (Mapping, list, tuple)) for cell in value.values())
+    )
+
+
+def _crs_name(crs: CRS) -> str:
+    epsg = crs.to_epsg()
+    return f"EPSG:{epsg}" if epsg else str(crs.proj.name)
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
