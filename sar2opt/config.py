@@ -23,6 +23,7 @@ class Settings(BaseModel):
 class SceneSettings(Settings):
     """How the scene file is read."""
 
+    path: Path | None = Field(None, description="the scene file; given on the command line")
     scale: Scale = Field(
         "auto",
         description="what the numbers mean: auto, power, amplitude, dB, display-amplitude "
@@ -31,7 +32,9 @@ class SceneSettings(Settings):
     polarisation: str = Field(
         "auto", description="band for one-band models: auto (the model's own order), vv, vh, hh, hv"
     )
-    nodata: float | None = Field(None, description="value that means no data, if the file is silent")
+    nodata: float | None = Field(
+        None, description="value that means no data, instead of the file's own"
+    )
     aoi: Path | None = Field(None, description="vector file: only this area is processed")
 
 
@@ -39,15 +42,23 @@ class PrepareSettings(Settings):
     """What happens to the backscatter before the models see it."""
 
     despeckle: Literal["none", "lee"] = Field("none", description="speckle filter: none, lee")
-    despeckle_window: int = Field(5, ge=3, le=15, description="side of the filter window, odd, pixels")
-    looks: float = Field(4.4, gt=0, description="equivalent number of looks (4.4: Sentinel-1 IW GRD)")
+    despeckle_window: int = Field(
+        5, ge=3, le=15, description="side of the filter window, odd, pixels"
+    )
+    looks: float = Field(
+        4.4, gt=0, description="equivalent number of looks (4.4: Sentinel-1 IW GRD)"
+    )
 
 
 class TranslateSettings(Settings):
     """The SAR-to-optical translation."""
 
-    model: str = Field("translator-s1", description="name of a shipped bundle, or a .safetensors file")
-    look: Literal["natural", "grey"] = Field("natural", description="natural (colour) or grey")
+    model: str = Field(
+        "translator-s1", description="name of a shipped bundle, or a .safetensors file"
+    )
+    look: str = Field(
+        "natural", description="one of the model's looks; the shipped one has natural, clear, grey"
+    )
 
 
 class TagSettings(Settings):
@@ -70,7 +81,13 @@ class AnomalySettings(Settings):
         1e-7, gt=0, lt=0.1, description="CA-CFAR: false-alarm probability per background pixel"
     )
     guard: int = Field(9, ge=1, description="CA-CFAR: half side of the guard window, pixels")
-    background: int = Field(20, ge=2, description="CA-CFAR: half side of the background window, pixels")
+    background: int = Field(
+        20, ge=2, description="CA-CFAR: half side of the background window, pixels"
+    )
+    dark_db: float = Field(
+        5.0, description="CA-CFAR: background must lie this far below the scene's level, dB"
+    )
+    min_pixels: int = Field(3, ge=1, description="smaller bright targets are not reported")
     reference: Path | None = Field(None, description="vector layer of what should be there")
     column: str = Field("class", description="column of the reference layer that names its class")
     allow: Path | None = Field(None, description="TOML: which tags may occur in which class")
@@ -157,6 +174,18 @@ def default_toml(kind: type[Settings]) -> str:
             for key, sub in section.model_fields.items():
                 lines += _entry(key, sub.default, sub.description)
     return "\n".join(lines) + "\n"
+
+
+def to_toml(settings: Settings) -> str:
+    """Return settings as TOML that ``load_config`` reads back; what is not set is left out."""
+    lines: list[str] = []
+    for name, value in settings:
+        if isinstance(value, Settings):
+            body = [f"{key} = {_toml(item)}" for key, item in value if item is not None]
+            lines += ["", f"[{name}]", *body]
+        elif value is not None:
+            lines.insert(0, f"{name} = {_toml(value)}")
+    return "\n".join(lines).strip() + "\n"
 
 
 def _entry(name: str, default: Any, description: str | None) -> list[str]:

@@ -37,6 +37,8 @@ SAR_BANDS = ("vv", "vh", "hh", "hv")
 SAR_QUANTITIES = ("sigma0", "gamma0", "beta0", "intensity")
 QUANTITIES = (*SAR_QUANTITIES, "optical", "trust", "tags")
 SCALES = ("linear", "dB", "uint8")
+TAGS = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")  # by code
+NO_TAG = 255  # of a pixel without data
 
 
 def make_raster(
@@ -66,7 +68,6 @@ def make_raster(
             "acquired": acquired,
             "source": source,
             "assumptions": list(assumptions),
-            "grid_mapping": "spatial_ref",
             **attrs,
         },
     )
@@ -117,7 +118,7 @@ def describe(raster: xr.DataArray) -> dict[str, Any]:
         "size": f"{cols} x {rows} pixels ({rows * cols / 1e6:.1f} megapixels)",
         "quantity": raster.attrs["quantity"],
         "scale": raster.attrs["scale"],
-        "crs": str(geobox.crs),
+        "crs": f"EPSG:{geobox.crs.epsg}" if geobox.crs.epsg else str(geobox.crs),
         "pixel": (abs(geobox.affine.a), abs(geobox.affine.e)),
         "bounds": tuple(geobox.boundingbox),
         "assumptions": list(raster.attrs.get("assumptions", [])),

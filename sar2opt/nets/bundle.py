@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -37,7 +36,7 @@ def save_bundle(net: nn.Module, card: Card, path: Path) -> None:
     for suffix, content in contents.items():
         part = path.with_suffix(suffix + ".part")
         part.write_bytes(content)
-        os.replace(part, path.with_suffix(suffix))
+        part.replace(path.with_suffix(suffix))
 
 
 def find_bundle(name: str) -> Path:

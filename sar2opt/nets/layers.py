@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import segmentation_models_pytorch as smp
 import torch
@@ -53,7 +54,7 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     folded = copy.deepcopy(net).eval()
     for module in list(folded.modules()):
         children = list(module.named_children())
-        for (name, first), (next_name, second) in zip(children, children[1:], strict=False):
+        for (name, first), (next_name, second) in itertools.pairwise(children):
             if isinstance(second, nn.BatchNorm2d) and isinstance(
                 first, nn.Conv2d | nn.ConvTranspose2d
             ):

@@ -36,7 +36,8 @@ def perceptual(features: Sequence[Tensor], targets: Sequence[Tensor], mask: Tens
     """Return the L1 distance of two feature pyramids, each level scaled by its own magnitude."""
     total = torch.zeros((), device=mask.device)
     for own, target in zip(features, targets, strict=True):
-        level_mask = functional.adaptive_avg_pool2d(mask, own.shape[-2:])
+        rows, cols = own.shape[-2:]
+        level_mask = functional.adaptive_avg_pool2d(mask, (rows, cols))
         scale = target.abs().mean().clamp(min=1e-6)
         total = total + masked_mean((own - target).abs(), level_mask) / scale
     return total / len(features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,13 @@ from sar2opt.errors import BandError, ConfigError, ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, sha256
 from sar2opt.nets.card import Card
 from sar2opt.nets.layers import fold_batch_norm
-from sar2opt.raster import SAR_QUANTITIES, check_raster, make_raster
+from sar2opt.raster import NO_TAG, SAR_QUANTITIES, check_raster, make_raster
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.tiles.apply import lay
 from sar2opt.tiles.model import Tiles
 from sar2opt.tiles.sample import sample
 
-NO_DATA = 255
+NO_DATA = NO_TAG  # also of trust
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -129,8 +130,10 @@ class Translator(Model):
             trust = 100.0 * (1.0 - np.exp(-np.float32(self.card.trust_tolerance) / scale))
         return _to_bytes(255.0 * image, 0, 255.0), _to_bytes(trust, NO_DATA, 100.0)
 
-    def __call__(self, scene: xr.DataArray, look: str = "natural", band: str = "auto") -> xr.DataArray:
-        """Translate a scene: lazy ``(band, y, x)`` in [0, 1] and ``trust`` in percent as last band."""
+    def __call__(
+        self, scene: xr.DataArray, look: str = "natural", band: str = "auto"
+    ) -> xr.DataArray:
+        """Translate a scene: lazy ``(band, y, x)`` in [0, 1], and last ``trust`` in percent."""
         self.check_look(look)
         laid = self.lay(scene, band)
         names = ("grey",) if len(self.card.looks[look]) == 1 else ("red", "green", "blue")
@@ -144,7 +147,7 @@ class Translator(Model):
         data = laid.data.map_blocks(
             render, chunks=((len(names) + 1,), *laid.data.chunks[1:]), dtype=np.float32
         )
-        return make_raster(data, laid.odc.geobox, (*names, "trust"), **_plain(laid))
+        return make_raster(data, laid.odc.geobox, (*names, "trust"), **laid.attrs)
 
 
 class TagModel(Model):
@@ -166,7 +169,9 @@ class TagModel(Model):
         return self.lay(scene, band)
 
 
-def load_model(name: str, *, device: str = "auto", precision: str = "auto") -> Translator | TagModel:
+def load_model(
+    name: str, *, device: str = "auto", precision: str = "auto"
+) -> Translator | TagModel:
     """Load a shipped bundle by name, or any ``.safetensors`` bundle by path.
 
     ``device`` is auto, cpu or cuda; ``precision`` is auto, float32 or bfloat16. Raises
@@ -181,6 +186,11 @@ def load_model(name: str, *, device: str = "auto", precision: str = "auto") -> T
         folded = folded.to(torch.bfloat16)
     kind = Translator if card.kind == "translator" else TagModel
     return kind(card, path, sha256(path), folded, device, precision)
+
+
+def limit_threads(threads: int) -> None:
+    """Let each call of a net use this many threads; blocks themselves run side by side."""
+    torch.set_num_threads(threads)
 
 
 def choose_device(device: str) -> str:
@@ -204,11 +214,8 @@ def _cpu_has_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _to_bytes(values: npt.NDArray[np.float32], missing: int, high: float) -> Bytes:
+def _to_bytes(values: npt.NDArray[np.floating[Any]], missing: int, high: float) -> Bytes:
     with np.errstate(invalid="ignore"):
         rounded = np.clip(np.rint(values), 0.0, high)
-    return np.nan_to_num(rounded, nan=missing).astype(np.uint8)
-
-
-def _plain(raster: xr.DataArray) -> dict[str, object]:
-    return {name: value for name, value in raster.attrs.items() if name != "grid_mapping"}
+    packed: Bytes = np.nan_to_num(rounded, nan=missing).astype(np.uint8)
+    return packed

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from sar2opt.config import Settings
 from sar2opt.nets.layers import ENCODER, ENCODER_STAGES, truncate_encoder
+from sar2opt.raster import TAGS
 
-CLASSES = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")
+CLASSES = TAGS
 
 
 class TaggerSettings(Settings):

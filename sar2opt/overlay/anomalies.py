@@ -86,6 +86,7 @@ def bright_targets(
     false_alarm: float,
     tags: Any = None,
     names: Sequence[str] = (),
+    min_pixels: int = 1,
     block: int = 1024,
     workers: int = 0,
     progress: Progress | None = None,
@@ -94,7 +95,8 @@ def bright_targets(
 
     ``bright`` is uint8 ``(y, x)`` as ``encode_ratio`` makes it of the ratios of
     ``sar.clutter.ca_cfar``; ``factor`` and ``false_alarm`` are the threshold and the probability
-    that it was made with. Pixels that touch by a corner are one target. ``tags`` (uint8
+    that it was made with. Pixels that touch by a corner are one target, and targets of fewer than
+    ``min_pixels`` are left out. ``tags`` (uint8
     ``(y, x)``, 255 is no data, codes index ``names``) tell what surrounds the target.
 
     The score is r / (1 + r), where r is the target's highest ratio to the threshold: 0.5 for
@@ -108,6 +110,7 @@ def bright_targets(
         background=0,
         values=lambda y, x: np.asarray(bright[y, x]),
         block=block,
+        min_pixels=min_pixels,
         connectivity=8,
         workers=workers,
         progress=progress,

@@ -16,7 +16,7 @@ from sar2opt.overlay.outlines import ground, outline
 def footprint(
     layer: Any, geobox: GeoBox, missing: int, *, block: int = 1024, workers: int = 0
 ) -> BaseGeometry:
-    """Return the outline, in the CRS of ``geobox``, of the pixels of ``layer`` that are not missing.
+    """Return the outline of the pixels of ``layer`` that are not missing, in the CRS of ``geobox``.
 
     ``layer`` is uint8 ``(y, x)``, NumPy, Zarr or anything that is sliced like them.
     """
@@ -27,5 +27,5 @@ def footprint(
         block=block,
         workers=workers,
     )
-    table = outline(parts, geobox, ground(geobox))
+    table = outline(parts, geobox, ground(geobox), workers=workers)
     return shapely.union_all(table.geometry.to_numpy())

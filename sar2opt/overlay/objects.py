@@ -13,8 +13,7 @@ from sar2opt.errors import ConventionError
 from sar2opt.overlay.components import Progress, Read, find_components
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.outlines import ground, identities, outline
-
-NO_TAG = 255
+from sar2opt.raster import NO_TAG
 
 OBJECT_COLUMNS = ("id", "tag", "score", "area_m2", "pixels", "lon", "lat", "geometry")
 

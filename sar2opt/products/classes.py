@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NO_TAG = 255
-"""Value of a pixel without a tag."""
+from sar2opt.raster import NO_TAG
+
+__all__ = ["BY_NAME", "CLASSES", "NO_TAG", "LandCover"]
 
 
 @dataclass(frozen=True)

@@ -62,4 +62,5 @@ def to_grey(power: npt.NDArray[np.float32], norm: Normalisation) -> npt.NDArray[
     """Return linear power as grey levels for display: 1 to 255, and 0 where there is no data."""
     low = np.float32(-1.8)  # dark sea is black, the brightest targets are white
     grey = np.clip(255.0 * (norm(power) - low) / (np.float32(norm.high) - low), 1, 255)
-    return np.nan_to_num(grey, nan=0.0).astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = np.nan_to_num(grey, nan=0.0).astype(np.uint8)
+    return levels

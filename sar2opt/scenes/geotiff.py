@@ -59,7 +59,7 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
                 source, geobox = replace(source, rows=rows, cols=cols, aoi=aoi), geobox[rows, cols]
                 sample_windows(file, source)  # raises if there is no data in it
     state = path.stat()
-    data = da.from_array(  # type: ignore[no-untyped-call]
+    data = da.from_array(
         source,
         chunks=(-1, chunks, chunks),
         name=f"scene-{tokenize(source, state.st_mtime_ns, state.st_size, chunks)}",

@@ -13,8 +13,10 @@ from enum import IntEnum
 
 import numpy as np
 
-CLASSES = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")
-NODATA_TAG = 255
+from sar2opt.raster import NO_TAG, TAGS
+
+CLASSES = TAGS
+NODATA_TAG = NO_TAG
 REFERENCE_INCIDENCE_DEG = 38.0
 
 Colour = tuple[int, int, int]

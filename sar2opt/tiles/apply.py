@@ -67,7 +67,7 @@ def read_window(model: TileModel, block: Window) -> Window:
 def predict_tile(model: TileModel, tile: Tiles, block: Window) -> Tiles:
     """Predict ``block`` from ``tile``, the input in ``read_window(model, block)``."""
     outer = read_window(model, block)
-    valid = np.isfinite(tile).all(axis=0)  # (y, x)
+    valid = np.logical_and.reduce(np.isfinite(tile))  # over bands: (y, x)
     core = valid[block.within(outer)]
     out = np.full((len(model.bands_out), *block.shape), np.nan, np.float32)
     box = valid_box(core)
@@ -103,10 +103,11 @@ def lay(
             model, lambda window: prepare(read_padded(source, window)), Window(y0, y1, x0, x1)
         )
 
-    template = da.empty((1, rows, cols), chunks=(1, chunk, chunk))  # type: ignore[no-untyped-call]
-    return da.map_blocks(  # type: ignore[no-untyped-call]
+    template = da.empty((1, rows, cols), chunks=(1, chunk, chunk))
+    laid: da.Array = da.map_blocks(
         make,
         chunks=((len(model.bands_out),), *template.chunks[1:]),
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
     )
+    return laid

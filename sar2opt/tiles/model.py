@@ -18,11 +18,25 @@ class TileModel(Protocol):
     tile origins must be multiples of. ``predict`` must be callable from several threads.
     """
 
-    name: str
-    bands_in: tuple[str, ...]
-    bands_out: tuple[str, ...]
-    margin: int
-    stride: int
+    @property
+    def bands_in(self) -> tuple[str, ...]:
+        """Names of the input bands."""
+        ...
+
+    @property
+    def bands_out(self) -> tuple[str, ...]:
+        """Names of the output bands."""
+        ...
+
+    @property
+    def margin(self) -> int:
+        """How far an output pixel looks, in pixels."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """What tile sides and origins must be multiples of."""
+        ...
 
     def predict(self, tiles: Tiles) -> Tiles:
         """Map tiles ``(n, band_in, y, x)`` to tiles ``(n, band_out, y, x)``, both float32.

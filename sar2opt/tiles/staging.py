@@ -13,10 +13,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
+from zarr.codecs import BloscCodec
 
 from sar2opt.errors import OutputError
 from sar2opt.tiles.plan import Plan, Window
@@ -64,17 +66,16 @@ class Staging:
                     chunks=(layer.bands, side, side),
                     dtype="uint8",
                     fill_value=layer.fill,
-                    compressors=zarr.codecs.BloscCodec(cname="lz4", clevel=1),
+                    compressors=BloscCodec(cname="lz4", clevel=1),
                 )
             mark.write_text(record, encoding="utf-8")  # last: a store without it is not one
         except OSError as error:
             raise disk_error(error, folder) from error
         return cls(folder)
 
-    def array(self, layer: str) -> zarr.Array:
+    def array(self, layer: str) -> zarr.Array[Any]:
         """Return the staged array of a layer, ``(band, y, x)`` uint8."""
-        array = zarr.open_array(self.folder / layer, mode="r+")
-        return array
+        return zarr.open_array(self.folder / layer, mode="r+")
 
     def is_done(self, block: Window) -> bool:
         """Return whether all layers of the block are there."""

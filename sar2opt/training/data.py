@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.sar.radiometry import to_db, to_power
 
 Split = Literal["train", "val", "test"]
+T = TypeVar("T", bound=np.generic)
 BLOCK = 1024  # a place of a scene source is a block of this side
 GUARD = 64  # pixels at the rim of a held-out block that are not judged: training may look there
 
@@ -167,19 +168,28 @@ class CropSampler:
         """Return normalised SAR ``(1, y, x)`` with NaN, optical ``(3, y, x)``, and whether grey."""
         pairs = self._by_source[self.rng.choice(len(self._weights), p=self._weights)]
         pair = pairs[self.rng.integers(len(pairs))]
-        rows, cols = pair.decibel.shape
-        y = int(self.rng.integers(0, max(rows - self.crop, 0) + 1))
-        x = int(self.rng.integers(0, max(cols - self.crop, 0) + 1))
-        window = (slice(y, y + self.crop), slice(x, x + self.crop))
+        window = self._window(pair)
         level = pair.levels[self.rng.integers(len(pair.levels))]
         level += self.rng.normal(0.0, self.gain_jitter_db)
         sar = normalise_db(pair.decibel[window], level, self.norm)
         target = toned(pair.optical[(slice(None), *window)], self.tones[pair.source])
         self._drop_rectangle(sar)
         turns, flip = int(self.rng.integers(4)), bool(self.rng.integers(2))
-        sar, target = (_turn(image, turns, flip) for image in (sar[None], target))
+        sar, target = (turned(image, turns, flip) for image in (sar[None], target))
         grey = target.shape[0] == 1
         return sar, np.repeat(target, 3, axis=0) if grey else target, grey
+
+    def _window(self, pair: Pair) -> tuple[slice, slice]:
+        """Draw a window; half of the time the most varied of four, so that coasts, rivers and
+        edges of towns, which are rare, are learnt too."""
+        windows = []
+        for _ in range(4 if self.rng.random() < 0.5 else 1):
+            y, x = (
+                int(self.rng.integers(0, max(size - self.crop, 0) + 1))
+                for size in pair.decibel.shape
+            )
+            windows.append((slice(y, y + self.crop), slice(x, x + self.crop)))
+        return max(windows, key=lambda window: _variety(pair.decibel[window]))
 
     def _drop_rectangle(self, sar: npt.NDArray[np.float32]) -> None:
         if self.rng.random() < 0.1:
@@ -187,12 +197,21 @@ class CropSampler:
             sar[edge:] = np.nan
 
 
+def _variety(decibel: npt.NDArray[np.float16]) -> float:
+    """Return the spread of backscatter, in dB, once speckle is averaged away over 8 x 8 pixels."""
+    rows, cols = (size // 8 * 8 for size in decibel.shape)
+    cells = decibel[:rows, :cols].astype(np.float32).reshape(rows // 8, 8, cols // 8, 8)
+    means = np.nan_to_num(cells.mean(axis=(1, 3)), nan=0.0)
+    return float(means.std())
+
+
 def normalise_db(
     decibel: npt.NDArray[np.floating], level: float, norm: NormalisationSettings
 ) -> npt.NDArray[np.float32]:
     """Normalise decibels as ``sar.normalise`` does at run time; NaN stays NaN."""
     scaled = (decibel.astype(np.float32) - np.float32(level)) / np.float32(norm.span_db)
-    return np.clip(scaled, norm.low, norm.high)
+    clipped: npt.NDArray[np.float32] = np.clip(scaled, norm.low, norm.high)
+    return clipped
 
 
 def toned(
@@ -200,7 +219,10 @@ def toned(
 ) -> npt.NDArray[np.float32]:
     """Return optical ``(band, y, x)`` in [0, 1] after a gain and offset per band."""
     gain, offset = (np.array(part, np.float32)[:, None, None] for part in zip(*tone, strict=True))
-    return np.clip(optical.astype(np.float32) / 255.0 * gain + offset, 0.0, 1.0)
+    image: npt.NDArray[np.float32] = np.clip(
+        optical.astype(np.float32) / np.float32(255.0) * gain + offset, 0.0, 1.0
+    )
+    return image
 
 
 def _level(decibel: npt.NDArray[np.float16], norm: NormalisationSettings) -> float:
@@ -221,6 +243,7 @@ def _grey(tone: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(mean, std)]
 
 
-def _turn(image: npt.NDArray[np.float32], turns: int, flip: bool) -> npt.NDArray[np.float32]:
-    turned = np.rot90(image, turns, axes=(1, 2))
-    return np.ascontiguousarray(turned[:, :, ::-1] if flip else turned)
+def turned(image: npt.NDArray[T], turns: int, flip: bool) -> npt.NDArray[T]:
+    """Return ``(band, y, x)`` after quarter turns and, maybe, a flip."""
+    rotated = np.rot90(image, turns, axes=(1, 2))
+    return np.ascontiguousarray(rotated[:, :, ::-1] if flip else rotated)

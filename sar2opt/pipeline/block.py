@@ -1,0 +1,191 @@
+"""All that is made from one block, while it is in memory.
+
+read -> despeckle if asked -> normalise -> translate, tag -> CFAR -> stage. A block is read once,
+grown by the longest reach among the steps; each step takes the window that it needs from that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from sar2opt.config import RunConfig
+from sar2opt.nets.models import Model, TagModel, Translator, limit_threads, load_model
+from sar2opt.overlay.anomalies import encode_ratio
+from sar2opt.sar.clutter import ca_cfar
+from sar2opt.sar.normalise import Normalisation, to_grey
+from sar2opt.sar.speckle import lee, lee_margin
+from sar2opt.scenes import open_scene
+from sar2opt.tiles.apply import predict_tile, read_padded, read_window
+from sar2opt.tiles.engine import keep_freed_memory
+from sar2opt.tiles.plan import Window
+from sar2opt.tiles.staging import Layer, Staging
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cfar:
+    """What the detector needs to know of the scene as a whole."""
+
+    factor: float  # threshold on pixel over ring mean
+    background_max: float  # linear power
+
+
+@dataclass(frozen=True)
+class BlockJob:
+    """The task of a run, for any of its blocks; pickles, and opens its resources where it runs."""
+
+    config: RunConfig
+    staging: Path
+    translator_band: str
+    tagger_band: str
+    translator_norm: Normalisation
+    tagger_norm: Normalisation
+    cfar: Cfar
+    thin: int  # thinning factor of the backscatter that the preview shows
+    threads: int  # threads of the nets for each block
+
+    def __call__(self, block: Window) -> None:
+        """Make and stage all layers of ``block``; what is all no data costs nothing."""
+        scene, translator, tagger = resources(self)
+        store = Staging(self.staging)
+        bands = tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
+        outer = self._outer(block, translator, tagger)
+        power = read_padded(scene.sel(band=list(bands)), outer)  # (band, y, x)
+        if not np.isfinite(power[(slice(None), *block.within(outer))]).any():
+            store.write(block, {})
+            return
+        raw = dict(zip(bands, power, strict=True))
+        smooth = self._despeckled(raw)
+        image, trust = translator.render(
+            self._predict(translator, smooth[self.translator_band], self.translator_norm, block,
+                          outer),
+            self.config.translate.look,
+        )  # fmt: skip
+        tags, score = tagger.choose(
+            self._predict(tagger, smooth[self.tagger_band], self.tagger_norm, block, outer)
+        )
+        own = raw[self.translator_band]
+        layers: dict[str, tuple[Bytes, int]] = {
+            "optical": (image, 1),
+            "trust": (trust, 1),
+            "tags": (tags, 1),
+            "score": (score, 1),
+            "bright": (self._bright(own, block, outer), 1),
+            "sar": (self._quicklook(own[block.within(outer)]), self.thin),
+        }
+        store.write(block, layers)
+
+    def _outer(self, block: Window, *models: Model) -> Window:
+        prepare = self.config.prepare
+        filter_margin = lee_margin(prepare.despeckle_window) if prepare.despeckle == "lee" else 0
+        windows = [read_window(model, block).grown(filter_margin) for model in models]
+        windows.append(block.grown(self.config.anomalies.background))
+        return Window(
+            min(window.y0 for window in windows),
+            max(window.y1 for window in windows),
+            min(window.x0 for window in windows),
+            max(window.x1 for window in windows),
+        )
+
+    def _despeckled(
+        self, power: dict[str, npt.NDArray[np.float32]]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        prepare = self.config.prepare
+        if prepare.despeckle == "none":
+            return power
+        return {
+            band: lee(values, prepare.despeckle_window, prepare.looks)
+            for band, values in power.items()
+        }
+
+    def _predict(
+        self,
+        model: Model,
+        power: npt.NDArray[np.float32],
+        norm: Normalisation,
+        block: Window,
+        outer: Window,
+    ) -> npt.NDArray[np.float32]:
+        tile = power[read_window(model, block).within(outer)]
+        return predict_tile(model, norm(tile)[None], block)
+
+    def _bright(self, power: npt.NDArray[np.float32], block: Window, outer: Window) -> Bytes:
+        settings = self.config.anomalies
+        reach = block.grown(settings.background)
+        ratio = ca_cfar(
+            power[reach.within(outer)],
+            guard=settings.guard,
+            background=settings.background,
+            factor=self.cfar.factor,
+            background_max=self.cfar.background_max,
+        )
+        return encode_ratio(ratio[block.within(reach)])[None]
+
+    def _quicklook(self, power: npt.NDArray[np.float32]) -> Bytes:
+        """Return mean backscatter as grey levels 1 to 255, thinned, 0 where there is none."""
+        rows, cols = (-(-size // self.thin) for size in power.shape)
+        padded = np.full((rows * self.thin, cols * self.thin), np.nan, np.float32)
+        padded[: power.shape[0], : power.shape[1]] = power
+        cells = padded.reshape(rows, self.thin, cols, self.thin)
+        valid = np.isfinite(cells)
+        total = np.where(valid, cells, 0).sum(axis=(1, 3))
+        with np.errstate(invalid="ignore"):
+            mean = total / valid.sum(axis=(1, 3))  # NaN where nothing is valid
+        return to_grey(mean.astype(np.float32), self.translator_norm)[None]
+
+
+@lru_cache(maxsize=2)
+def resources(job: BlockJob) -> tuple[xr.DataArray, Translator, TagModel]:
+    """Open the scene and load the models once a process."""
+    keep_freed_memory()
+    limit_threads(job.threads)
+    config = job.config
+    scene = open_scene_of(config)
+    how = {"device": config.engine.device, "precision": config.engine.precision}
+    translator = load_model(config.translate.model, **how)
+    tagger = load_model(config.tag.model, **how)
+    assert isinstance(translator, Translator)
+    assert isinstance(tagger, TagModel)
+    return scene, translator, tagger
+
+
+def open_scene_of(config: RunConfig) -> xr.DataArray:
+    """Open the scene that a configuration names."""
+    scene = config.scene
+    assert scene.path is not None
+    return open_scene(
+        scene.path,
+        scale=scene.scale,
+        nodata=scene.nodata,
+        polarisation=scene.polarisation,
+        aoi=scene.aoi,
+        chunks=config.engine.block,
+    )
+
+
+def staged_layers(optical_bands: int, thin: int) -> dict[str, Layer]:
+    """Return the layers that ``BlockJob`` stages."""
+    return {
+        "optical": Layer(optical_bands, 0),
+        "trust": Layer(1, 255),
+        "tags": Layer(1, 255),
+        "score": Layer(1, 255),
+        "bright": Layer(1, 0),
+        "sar": Layer(1, 0, factor=thin),
+    }
+
+
+def thinning(shape: tuple[int, int], block: int) -> int:
+    """Return the power of two that brings the longer side below 2,048 pixels, within a block."""
+    wanted: int = 2 ** max(0, math.ceil(math.log2(max(shape) / 2048)))
+    while block % wanted:
+        wanted //= 2
+    return wanted

@@ -1,0 +1,225 @@
+"""The plan of a run: everything is opened, checked and decided before a pixel is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import xarray as xr
+
+from sar2opt.config import RunConfig, to_toml
+from sar2opt.errors import ConfigError, ModelError
+from sar2opt.nets.models import Model, TagModel, Translator, load_model
+from sar2opt.overlay.reference import read_allow, read_reference
+from sar2opt.pipeline.block import BlockJob, Cfar, open_scene_of, staged_layers, thinning
+from sar2opt.products.facts import Facts, ModelFacts
+from sar2opt.products.folder import check_output
+from sar2opt.products.vectors import check_formats
+from sar2opt.raster import pixel_area_m2
+from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
+from sar2opt.tiles.engine import count_workers
+from sar2opt.tiles.plan import Plan
+from sar2opt.tiles.staging import Staging
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What should be there, and which tags each of its classes allows."""
+
+    table: gpd.GeoDataFrame
+    allow: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run, decided."""
+
+    config: RunConfig
+    name: str  # of the scene: the S of OUT/S/S_optical.tif
+    folder: Path  # OUT/S
+    scene: xr.DataArray
+    blocks: Plan
+    job: BlockJob
+    staging: Staging
+    facts: Facts
+    classes: tuple[str, ...]
+    optical_bands: int
+    reference: Reference | None
+
+
+def make_plan(config: RunConfig, command: str = "") -> RunPlan:
+    """Open, check and decide everything; raises the error of whatever does not fit."""
+    if config.scene.path is None:
+        raise ConfigError("no scene: set scene.path, or name the file on the command line")
+    name = config.scene.path.stem
+    folder = config.output.folder / name
+    translator, tagger = _load(config)
+    reference = _read_reference(config, tagger)
+    check_formats(config.output.vectors)
+    scene = open_scene_of(config)
+    check_output(folder, name, overwrite=config.output.overwrite)
+    rows, cols = scene.shape[1:]
+    blocks = Plan((rows, cols), config.engine.block, max(translator.stride, tagger.stride))
+    thin = thinning(blocks.shape, blocks.block)
+    optical_bands = len(translator.card.looks[config.translate.look])
+    job = _make_job(config, scene, translator, tagger, folder, thin)
+    layers = staged_layers(optical_bands, thin)
+    fingerprint = _fingerprint(job, translator, tagger)
+    return RunPlan(
+        config=config,
+        name=name,
+        folder=folder,
+        scene=scene,
+        blocks=blocks,
+        job=job,
+        staging=Staging.prepare(job.staging, blocks, layers, fingerprint),
+        facts=_facts(config, name, scene, job, translator, tagger, command),
+        classes=tagger.bands_out,
+        optical_bands=optical_bands,
+        reference=reference,
+    )
+
+
+def _load(config: RunConfig) -> tuple[Translator, TagModel]:
+    how = {"device": config.engine.device, "precision": config.engine.precision}
+    translator = load_model(config.translate.model, **how)
+    tagger = load_model(config.tag.model, **how)
+    if not isinstance(translator, Translator):
+        raise ModelError(f"{config.translate.model} is no translator: --model takes one")
+    if not isinstance(tagger, TagModel):
+        raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
+    translator.check_look(config.translate.look)
+    return translator, tagger
+
+
+def _read_reference(config: RunConfig, tagger: TagModel) -> Reference | None:
+    settings = config.anomalies
+    if settings.reference is None:
+        return None
+    if settings.allow is None:
+        raise ConfigError("--reference needs --allow: which tags may occur in which of its classes")
+    return Reference(
+        read_reference(settings.reference, settings.column),
+        read_allow(settings.allow, tagger.bands_out),
+    )
+
+
+def _make_job(
+    config: RunConfig,
+    scene: xr.DataArray,
+    translator: Translator,
+    tagger: TagModel,
+    folder: Path,
+    thin: int,
+) -> BlockJob:
+    bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
+    norms = [
+        model.fit(scene.sel(band=[band]))
+        for model, band in zip((translator, tagger), bands, strict=True)
+    ]
+    settings = config.anomalies
+    looks = float(scene.attrs.get("looks", config.prepare.looks))
+    cells = ring_cells(settings.guard, settings.background)
+    cfar = Cfar(
+        factor=ca_cfar_factor(settings.false_alarm, looks, cells),
+        background_max=float(10 ** ((norms[0].level_db - settings.dark_db) / 10)),
+    )
+    workers = count_workers(config.engine.workers)
+    return BlockJob(
+        config=config,
+        staging=folder.parent / f".{folder.name}.staging",
+        translator_band=bands[0],
+        tagger_band=bands[1],
+        translator_norm=norms[0],
+        tagger_norm=norms[1],
+        cfar=cfar,
+        thin=thin,
+        threads=max(1, count_workers(0) // workers),
+    )
+
+
+def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
+    """Tie the staging store to what its pixels depend on, and to nothing else."""
+    config = job.config
+    assert config.scene.path is not None
+    files = [path for path in (config.scene.path, config.scene.aoi) if path is not None]
+    state = {
+        "files": [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns)
+                  for path in files],
+        "scene": config.scene.model_dump_json(),
+        "prepare": config.prepare.model_dump_json(),
+        "models": [(model.sha256, model.precision, model.device) for model in (translator, tagger)],
+        "look": config.translate.look,
+        "bands": [job.translator_band, job.tagger_band],
+        "norms": [repr(job.translator_norm), repr(job.tagger_norm)],
+        "cfar": [repr(job.cfar), config.anomalies.guard, config.anomalies.background],
+        "block": [config.engine.block, job.thin],
+        "software": version("sar2opt"),
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _facts(
+    config: RunConfig,
+    name: str,
+    scene: xr.DataArray,
+    job: BlockJob,
+    translator: Translator,
+    tagger: TagModel,
+    command: str,
+) -> Facts:
+    return Facts(
+        scene=name,
+        source=scene.attrs["source"],
+        acquired=scene.attrs["acquired"],
+        geobox=scene.odc.geobox,
+        polarisation=job.translator_band,
+        assumptions=(*scene.attrs["assumptions"], *_decisions(scene, job, translator)),
+        models=(
+            ModelFacts("translator", translator.name, translator.sha256,
+                       translator.card.model_dump(mode="json")),
+            ModelFacts("tagger", tagger.name, tagger.sha256, tagger.card.model_dump(mode="json")),
+        ),
+        settings=to_toml(config),
+        software=f"sar2opt {version('sar2opt')}",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        look=config.translate.look,
+        simulated=bool(scene.attrs.get("simulated", False)),
+        command=command,
+    )  # fmt: skip
+
+
+def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
+    """Say in sentences what the run decided for itself."""
+    settings, card = job.config.anomalies, translator.card
+    sentences = []
+    if len(scene.band) > 1:
+        sentences.append(
+            f"of {', '.join(scene.band.values)}, {job.translator_band} is translated and "
+            f"{job.tagger_band} tagged (--polarisation chooses)"
+        )
+    if job.translator_band not in card.polarisations:
+        sentences.append(
+            f"{translator.name} was not trained on {job.translator_band}: trust it less"
+        )
+    sentences.append(
+        f"the scene's level, the {card.normalisation.quantile:.0%} quantile of its backscatter, "
+        f"is {job.translator_norm.level_db:.1f} dB"
+    )
+    spacing = float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
+    if not card.pixel_m[0] <= spacing <= card.pixel_m[1]:
+        sentences.append(
+            f"pixels of {spacing:.1f} m lie outside the {card.pixel_m[0]:g} to {card.pixel_m[1]:g} "
+            f"m that {translator.name} was trained for: trust it less"
+        )
+    looks = scene.attrs.get("looks")
+    source = "as the file says" if looks else "assumed; prepare.looks sets it"
+    sentences.append(f"bright targets: {looks or job.config.prepare.looks:g} looks ({source}), "
+                     f"false-alarm probability {settings.false_alarm:g} a pixel")  # fmt: skip
+    return sentences

@@ -1,0 +1,99 @@
+"""``run``: plan, make the blocks, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import geopandas as gpd
+import xarray as xr
+
+from sar2opt.config import RunConfig
+from sar2opt.errors import Sar2optError
+from sar2opt.pipeline.plan import RunPlan, make_plan
+from sar2opt.pipeline.publish import publish
+from sar2opt.products.reopen import open_product
+from sar2opt.tiles.engine import run_blocks
+
+Progress = Callable[[str, int, int], None]
+"""Told ``(step, done, total)``, in pixels."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """The finished products of a run."""
+
+    folder: Path
+    objects: gpd.GeoDataFrame
+    anomalies: gpd.GeoDataFrame
+    figures: dict[str, float]
+    assumptions: tuple[str, ...]
+
+    @property
+    def optical(self) -> xr.DataArray:
+        """Generated imagery, lazy, ``(band, y, x)`` float32 in [0, 1]."""
+        return open_product(self.folder, "optical")
+
+    @property
+    def trust(self) -> xr.DataArray:
+        """Trust in the translation, lazy, ``(band, y, x)`` float32 in percent."""
+        return open_product(self.folder, "trust")
+
+    @property
+    def tags(self) -> xr.DataArray:
+        """Land-cover codes, lazy, ``(band, y, x)`` float32."""
+        return open_product(self.folder, "tags")
+
+
+def run(
+    config: RunConfig,
+    *,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+    command: str = "",
+) -> Products:
+    """Make all products of the scene that ``config.scene.path`` names.
+
+    A run that was killed goes on where it stopped. ``tell`` is told each assumption in a sentence
+    before the work begins. Raises a ``Sar2optError`` that says what to do; then nothing of this
+    run is left behind.
+    """
+    started = time.perf_counter()
+    plan = make_plan(config, command)
+    for sentence in plan.facts.assumptions if tell else ():
+        tell(sentence)  # type: ignore[misc]
+    try:
+        resumed = _make_blocks(plan, progress)
+        figures = {
+            "megapixels": round(plan.scene.shape[1] * plan.scene.shape[2] / 1e6, 3),
+            "resumed_blocks": resumed,
+            "seconds_blocks": round(time.perf_counter() - started, 2),
+        }
+        plan = replace(plan, facts=replace(plan.facts, figures=figures))
+        objects, anomalies = publish(plan, progress)
+    except Sar2optError:
+        plan.staging.remove()
+        raise
+    plan.staging.remove()
+    figures = {**figures, "seconds": round(time.perf_counter() - started, 2)}
+    return Products(plan.folder, objects, anomalies, figures, plan.facts.assumptions)
+
+
+def _make_blocks(plan: RunPlan, progress: Progress | None) -> int:
+    """Make the blocks that are not staged yet; return how many were there already."""
+    blocks = list(plan.blocks.blocks())
+    todo = [block for block in blocks if not plan.staging.is_done(block)]
+    total = plan.blocks.shape[0] * plan.blocks.shape[1]
+    done = total - sum(block.shape[0] * block.shape[1] for block in todo)
+
+    def count(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        if progress:
+            progress("making blocks", done, total)
+
+    engine = plan.config.engine
+    run_blocks(plan.job, todo, scheduler=engine.scheduler, workers=engine.workers, progress=count)
+    return len(blocks) - len(todo)

@@ -1,0 +1,126 @@
+"""From a configuration file to a finished bundle: read, train, judge, pack."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sar2opt.config import load_config
+from sar2opt.errors import ConfigError
+from sar2opt.nets.bundle import save_bundle
+from sar2opt.nets.generator import Generator
+from sar2opt.nets.tagger import CLASSES
+from sar2opt.training.cards import tagger_card, translator_card
+from sar2opt.training.data import normalise_db, read_pairs
+from sar2opt.training.evaluate import (
+    fit_trust_gain,
+    judge,
+    judge_trust,
+    matched_sar,
+    mean_colour,
+    net_method,
+    split_of,
+)
+from sar2opt.training.evaluate_tags import merged, on_true_labels, on_weak_labels, summary
+from sar2opt.training.labels import read_label_chips
+from sar2opt.training.tagger import (
+    TaggerTraining,
+    WeakPair,
+    label_weakly,
+    train_student,
+    train_teacher,
+)
+from sar2opt.training.translator import TranslatorTraining, train_translator
+
+
+def train(config_file: Path, data: Path, out: Path, *, resume: bool = False) -> Path:
+    """Make the bundle that a configuration describes; returns the ``.safetensors`` file.
+
+    ``data`` is the folder that the sources' paths are relative to. Raises ``ConfigError``,
+    ``SceneError`` or ``ModelError``.
+    """
+    try:
+        kind = tomllib.loads(config_file.read_text(encoding="utf-8")).get("kind")
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{config_file}: cannot be read as TOML: {error}") from error
+    recipes = {"translator": _translator, "tagger": _tagger}
+    if kind not in recipes:
+        raise ConfigError(f"{config_file}: kind must be one of {', '.join(recipes)}, not {kind!r}")
+    torch.set_flush_denormal(True)
+    return recipes[kind](config_file, data, out, resume)
+
+
+def _translator(config_file: Path, data: Path, out: Path, resume: bool) -> Path:
+    config = load_config(config_file, TranslatorTraining)
+    pairs = read_pairs(data, config.sources, config.norm)
+    net, tones = train_translator(config, pairs, out, resume=resume)
+    assert isinstance(net, Generator)
+    method, norm = net_method(net), config.norm
+    train_pairs, val, test = (split_of(pairs, name) for name in ("train", "val", "test"))
+    gain = fit_trust_gain(method, val, tones, norm)
+    methods = {
+        config.name: method,
+        "mean colour": mean_colour(train_pairs, tones),
+        "matched SAR": matched_sar(train_pairs, tones, norm),
+    }
+    figures: dict[str, Any] = {
+        f"test places of {source}": {
+            name: judge(each, [p for p in test if p.source == source], tones, norm)
+            for name, each in methods.items()
+        }
+        for source in sorted({pair.source for pair in test})
+    }
+    figures["trust on test places (share of pixels with an error below 0.1)"] = judge_trust(
+        method, test, tones, norm, gain, 0.1
+    )
+    card = translator_card(config, config_file.name, net, tones, pairs, gain, figures)
+    path = out / f"{config.name}.safetensors"
+    save_bundle(net, card, path)
+    return path
+
+
+def _tagger(config_file: Path, data: Path, out: Path, resume: bool) -> Path:
+    config = load_config(config_file, TaggerTraining)
+    chips = read_label_chips(data)
+    teacher = train_teacher(config, chips, out, resume=resume)
+    pairs = read_pairs(data, config.sources, config.norm)
+    weak = label_weakly(teacher, pairs, chips, config.confidence)
+    begun = (out / "student" / "checkpoint.pt").exists()
+    net = train_student(config, weak, out, resume=resume and begun)
+    scores = net_method(net)
+    held_out = [item for item in weak if item.pair.split == "test"]
+    true = on_true_labels(scores, data, config.norm)
+    total, names = merged(sum(true.values(), start=np.zeros((len(CLASSES),) * 2, np.int64)))
+    figures: dict[str, Any] = {
+        "weak labels, test places": summary(on_weak_labels(scores, held_out, config.norm)),
+        "true labels, chips/terramind, VH, low vegetation and cropland as one": summary(
+            total, names
+        ),
+        "true labels, confusion (rows true, columns given)": {
+            name: str(row.tolist()) for name, row in zip(names, total, strict=True)
+        },
+    }
+    temperature = _temperature(net, [i for i in weak if i.pair.split == "val"], config)
+    card = tagger_card(config, config_file.name, net, weak, temperature, figures)
+    path = out / f"{config.name}.safetensors"
+    save_bundle(net, card, path)
+    return path
+
+
+def _temperature(net: torch.nn.Module, weak: list[WeakPair], config: TaggerTraining) -> float:
+    """Fit the temperature of the class scores on the validation places (Guo et al. 2017)."""
+    scores, logits, truth = net_method(net), [], []
+    for item in weak:
+        output = scores(normalise_db(item.pair.decibel, item.pair.levels[0], config.norm))
+        known = item.tags != 255
+        logits.append(output[:, known][:, ::29].T)
+        truth.append(item.tags[known][::29])
+    values = torch.from_numpy(np.concatenate(logits))
+    labels = torch.from_numpy(np.concatenate(truth)).long()
+    candidates = np.geomspace(0.5, 4.0, 60)
+    losses = [float(torch.nn.functional.cross_entropy(values / t, labels)) for t in candidates]
+    return round(float(candidates[int(np.argmin(losses))]), 3)

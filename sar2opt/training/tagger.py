@@ -1,0 +1,207 @@
+"""Training the tagger: an optical teacher, its weak labels, and a student that sees only SAR."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import segmentation_models_pytorch as smp
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sar2opt.config import Settings
+from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
+from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.training.data import Pair, SourceSettings, normalise_db, turned
+from sar2opt.training.labels import IGNORE, LabelChip, restretch, tone_of
+from sar2opt.training.loop import Averager, Schedule, train_loop
+from sar2opt.training.pretrained import load_encoder
+
+Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]
+
+
+TOWN_DB = -2.0  # weak built-up labels darker than this, against the scene's level, are dropped
+WATER_DB = -4.0  # and weak water labels brighter than this
+
+
+class TaggerTraining(Settings):
+    """Everything that makes a tagger; ``sar2opt train`` reads it from TOML."""
+
+    kind: str = "tagger"
+    name: str = "tagger"
+    seed: int = 0
+    crop: int = 128
+    gain_jitter_db: float = 1.0
+    confidence: float = 0.7  # weak labels below this teacher's probability are ignored
+    sources: tuple[SourceSettings, ...] = ()
+    norm_quantile: float = 0.75
+    norm_span_db: float = 10.0
+    teacher: Schedule = Schedule(steps=600, batch=8)
+    student: Schedule = Schedule(steps=1200, batch=8)
+
+    @property
+    def norm(self) -> NormalisationSettings:
+        """The input normalisation that travels with the weights."""
+        return NormalisationSettings(quantile=self.norm_quantile, span_db=self.norm_span_db)
+
+
+@dataclass(frozen=True)
+class WeakPair:
+    """A pair with the teacher's labels ``(y, x)`` on its optical side, 255 where it is unsure."""
+
+    pair: Pair
+    tags: npt.NDArray[np.uint8]
+
+
+class TagStep:
+    """One step of training a net that tags: cross-entropy, classes weighed by their rarity."""
+
+    def __init__(
+        self, net: nn.Module, schedule: Schedule, weights: Tensor, draw: Draw, seed: int
+    ) -> None:
+        self.net, self.schedule, self.weights, self.draw = net, schedule, weights, draw
+        self.rng = np.random.default_rng(seed)
+        self.net.to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), schedule.rate, weight_decay=1e-4)
+        self.average = Averager(self.net)
+
+    def nets(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """Return what a checkpoint must hold to resume exactly."""
+        return {"net": self.net, "average": self.average.net, "optimiser": self.optimiser}
+
+    def __call__(self, progress: float) -> dict[str, float]:
+        """Do one step; return the figures to log."""
+        draws = [self.draw(self.rng) for _ in range(self.schedule.batch)]
+        images = torch.from_numpy(np.stack([image for image, _ in draws]))
+        tags = torch.from_numpy(np.stack([tags for _, tags in draws])).long()
+        self.net.train()
+        logits = self.net(images.contiguous(memory_format=torch.channels_last))
+        loss = functional.cross_entropy(logits, tags, self.weights, ignore_index=IGNORE)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.average.update(self.net)
+        known = tags != IGNORE
+        right = (logits.argmax(dim=1) == tags)[known].float().mean()
+        return {"loss": float(loss.detach()), "right": float(right)}
+
+
+def make_teacher() -> nn.Module:
+    """Return the teacher: a U-Net on all five stages, as it need be neither small nor fast."""
+    net: nn.Module = smp.Unet(
+        "tu-tf_efficientnet_lite0",
+        encoder_weights=None,
+        encoder_depth=5,
+        decoder_channels=(96, 64, 48, 32, 16),
+        classes=len(CLASSES),
+    )
+    load_encoder(net.encoder)  # type: ignore[arg-type]
+    return net
+
+
+def train_teacher(
+    config: TaggerTraining, chips: Sequence[LabelChip], out: Path, *, resume: bool = False
+) -> nn.Module:
+    """Train the optical teacher on the chips that are not held out; sees images in [0, 1]."""
+    seen = [chip for chip in chips if not chip.held_out]
+    kinds = [[c for c in seen if c.source == kind] for kind in sorted({c.source for c in seen})]
+
+    def draw(
+        rng: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        pool = kinds[rng.integers(len(kinds))]
+        chip = pool[rng.integers(len(pool))]
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        image = turned(restretch(chip.image, rng), turns, flip)
+        return image, turned(chip.tags[None], turns, flip)[0]
+
+    torch.manual_seed(config.seed)
+    weights = class_weights([chip.tags for chip in seen])
+    step = TagStep(make_teacher(), config.teacher, weights, draw, config.seed)
+    train_loop(step, step.rng, config.teacher, out / "teacher", resume=resume)
+    return copy.deepcopy(step.average.net).eval()
+
+
+def label_weakly(
+    teacher: nn.Module, pairs: Sequence[Pair], chips: Sequence[LabelChip], confidence: float
+) -> list[WeakPair]:
+    """Tag the optical side of colour pairs with the teacher, each source in the chips' tone."""
+    goal = tone_of([chip.image for chip in chips])
+    colour = [pair for pair in pairs if pair.optical.shape[0] == 3]
+    weak = []
+    for source in sorted({pair.source for pair in colour}):
+        own = [pair for pair in colour if pair.source == source]
+        tone = tone_of([pair.optical.astype(np.float32) / 255.0 for pair in own])
+        for pair in own:
+            image = (pair.optical / 255.0 - tone[0][:, None, None]) / tone[1][:, None, None]
+            image = np.clip(image * goal[1][:, None, None] + goal[0][:, None, None], 0, 1)
+            with torch.inference_mode():
+                scores = teacher(torch.from_numpy(image[None].astype(np.float32)))
+            best, tags = torch.softmax(scores, dim=1)[0].max(dim=0)
+            known = (best >= confidence).numpy() & believable(tags.numpy(), pair)
+            weak.append(WeakPair(pair, np.where(known, tags.numpy(), IGNORE).astype(np.uint8)))
+    return weak
+
+
+def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool_]:
+    """Return where backscatter does not contradict a tag ``(y, x)``.
+
+    Walls and corners make towns bright and smooth water is dark, whatever an optical net makes of
+    brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
+    """
+    valid = np.isfinite(pair.decibel)
+    power = np.where(valid, 10.0 ** (pair.decibel.astype(np.float32) / 10.0), 0.0)
+    weight = ndimage.uniform_filter(valid.astype(np.float32), 9)
+    mean = ndimage.uniform_filter(power, 9) / np.maximum(weight, 1e-3)
+    relative = 10.0 * np.log10(np.maximum(mean, 1e-9)) - pair.levels[0]  # dB
+    built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
+    return valid & ~(built_up & (relative < TOWN_DB)) & ~(water & (relative > WATER_DB))
+
+
+def train_student(
+    config: TaggerTraining, weak: Sequence[WeakPair], out: Path, *, resume: bool = False
+) -> Tagger:
+    """Train the tagger on the training places, SAR in, weak labels out."""
+    train = [item for item in weak if item.pair.split == "train"]
+    weights = np.array([source.weight for source in config.sources])
+    pools = [[i for i in train if i.pair.source == source.name] for source in config.sources]
+
+    def draw(
+        rng: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        pool = pools[rng.choice(len(pools), p=weights / weights.sum())]
+        item = pool[rng.integers(len(pool))]
+        y, x = (int(rng.integers(0, size - config.crop + 1)) for size in item.tags.shape)
+        window = (slice(y, y + config.crop), slice(x, x + config.crop))
+        level = item.pair.levels[rng.integers(len(item.pair.levels))]
+        level += rng.normal(0.0, config.gain_jitter_db)
+        sar = normalise_db(item.pair.decibel[window], level, config.norm)
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        sar = turned(np.nan_to_num(sar, nan=0.0)[None], turns, flip)
+        return sar, turned(item.tags[window][None], turns, flip)[0]
+
+    torch.manual_seed(config.seed)
+    net = Tagger(TaggerSettings())
+    load_encoder(net.net.encoder)
+    step = TagStep(
+        net, config.student, class_weights([item.tags for item in train]), draw, config.seed
+    )
+    train_loop(step, step.rng, config.student, out / "student", resume=resume)
+    average = copy.deepcopy(step.average.net).eval()
+    assert isinstance(average, Tagger)
+    return average
+
+
+def class_weights(tags: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+    """Return one weight a class: the inverse root of its share, at most four times the mean."""
+    counts = sum(np.bincount(part.ravel(), minlength=256)[: len(CLASSES)] for part in tags)
+    share = np.maximum(counts / np.sum(counts), 1e-4)
+    weights = share**-0.5
+    return torch.tensor(np.minimum(weights / np.average(weights, weights=share), 4.0)).float()

@@ -1,0 +1,197 @@
+"""One battery of tests that every net passes, and the bundles that carry them."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from sar2opt.errors import ModelError
+from sar2opt.nets.bundle import find_bundle, load_net, read_card, save_bundle, shipped_bundles
+from sar2opt.nets.card import Card
+from sar2opt.nets.discriminator import PatchDiscriminator
+from sar2opt.nets.generator import Generator, GeneratorSettings
+from sar2opt.nets.layers import STRIDE, find_margin, fold_batch_norm
+from sar2opt.nets.models import NO_DATA, TagModel, Translator, load_model
+from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
+from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.synth import SceneSpec, make_scene
+from sar2opt.tiles.apply import predict_block, read_padded
+from sar2opt.tiles.plan import Plan, Window
+
+BUNDLES = shipped_bundles()
+
+
+def fresh(kind: str) -> nn.Module:
+    """Return a net with random weights and lived-in batch norms."""
+    torch.manual_seed(3)
+    net = Generator(GeneratorSettings()) if kind == "generator" else Tagger(TaggerSettings())
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    return net.eval().requires_grad_(False)
+
+
+def card_of(kind: str, net: nn.Module) -> Card:
+    return Card(
+        name="test", kind="translator" if kind == "generator" else "tagger", summary="A test.",
+        architecture=type(net).__name__,
+        settings=GeneratorSettings().model_dump() if kind == "generator" else {},
+        polarisations=("vh",), bands_out=net.bands_out, input_units="power", pixel_m=(8, 15),
+        normalisation=NormalisationSettings(), margin=find_margin(net), stride=STRIDE,
+        looks={"natural": ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)),
+               "grey": ((0.3, 0.6, 0.1, 0),)},
+        training={"command": "none"}, figures={}, licences=("none",), limits=("everything",),
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["generator", "tagger"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_the_margin_is_finite_and_pays_for_small_blocks(kind: str) -> None:
+    margin = find_margin(fresh(kind))
+    assert 16 < margin <= 48
+    net = fresh(kind)
+    tile = torch.rand(1, 1, 160, 160)
+    other = tile.clone()
+    other[..., : 80 - margin, :] = torch.rand(80 - margin, 160)
+    other[..., :, : 80 - margin] = torch.rand(160, 80 - margin)
+    assert torch.equal(net(tile)[..., 80, 80], net(other)[..., 80, 80])
+
+
+def test_a_net_that_sees_the_whole_tile_has_no_margin() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.InstanceNorm2d(2))
+    with pytest.raises(ValueError, match="not finite"):
+        find_margin(net)
+
+
+def test_no_layer_takes_statistics_over_its_tile(kind: str) -> None:
+    banned = (nn.InstanceNorm2d, nn.GroupNorm, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+    assert not [module for module in fresh(kind).modules() if isinstance(module, banned)]
+
+
+def test_batch_size_does_not_matter(kind: str) -> None:
+    net = fold_batch_norm(fresh(kind))
+    tiles = torch.rand(3, 1, 96, 96)
+    single = torch.cat([net(tile[None]) for tile in tiles])
+    torch.testing.assert_close(net(tiles), single, rtol=0, atol=1e-5)
+
+
+def test_folding_keeps_the_function(kind: str) -> None:
+    net = fresh(kind)
+    folded = fold_batch_norm(net)
+    assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
+    tile = torch.rand(1, 1, 96, 96)
+    torch.testing.assert_close(folded(tile), net(tile), rtol=1e-4, atol=1e-4)
+
+
+def test_saved_and_loaded_is_bit_equal(kind: str, tmp_path: Path) -> None:
+    net = fresh(kind)
+    path = tmp_path / "test.safetensors"
+    save_bundle(net, card_of(kind, net), path)
+    loaded, card = load_net(path)
+    tile = torch.rand(1, 1, 64, 64)
+    assert torch.equal(loaded(tile), net(tile))
+    assert Card.model_validate_json(path.with_suffix(".json").read_text()) == card
+    assert "Must not be used for" in path.with_suffix(".md").read_text()
+
+
+def test_the_discriminator_judges_patches() -> None:
+    scores = PatchDiscriminator()(torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64))
+    assert scores.shape == (2, 1, 8, 8)
+
+
+def test_a_pickle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(pickle.dumps({"weights": [1, 2, 3]}))
+    with pytest.raises(ModelError, match="never loaded"):
+        load_model(str(path))
+
+
+def test_what_is_cut_off_or_does_not_fit_is_refused(kind: str, tmp_path: Path) -> None:
+    net = fresh(kind)
+    path = tmp_path / "test.safetensors"
+    save_bundle(net, card_of(kind, net), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match="cut off"):
+        load_model(str(path))
+    tensors = net.state_dict()
+    tensors.pop(next(iter(tensors)))
+    save_file(tensors, path, metadata={"card": card_of(kind, net).model_dump_json()})
+    with pytest.raises(ModelError, match="do not fit"):
+        load_model(str(path))
+    save_file(net.state_dict(), path)
+    with pytest.raises(ModelError, match="no model card"):
+        load_model(str(path))
+    with pytest.raises(ModelError, match="no model 'nothing'"):
+        find_bundle("nothing")
+
+
+def test_bundles_ship_and_are_small() -> None:
+    assert {read_card(path).kind for path in BUNDLES} == {"translator", "tagger"}
+    assert all(path.stat().st_size < 16e6 for path in BUNDLES)
+    assert sum(path.stat().st_size for path in BUNDLES) < 40e6
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.stem)
+def test_a_shipped_card_is_true_and_complete(path: Path) -> None:
+    net, card = load_net(path)
+    assert card.margin == find_margin(net) <= 48
+    assert card.figures
+    assert card.limits
+    assert card.licences
+    assert card.training["command"].startswith("sar2opt train configs/")
+    assert Card.model_validate_json(path.with_suffix(".json").read_text()) == card
+    assert path.with_suffix(".md").read_text() == card.markdown()
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.stem)
+def test_shipped_nets_keep_the_law_of_tiling(path: Path) -> None:
+    model = load_model(path.stem)
+    rng = np.random.default_rng(5)
+    scene = np.cumsum(rng.normal(0, 0.1, (1, 250, 301)), axis=2).clip(-3, 1).astype("f4")
+    scene[:, 60:90, 100:140] = np.nan
+
+    def bytes_of(window: Window) -> tuple[np.ndarray, np.ndarray]:
+        output = predict_block(model, lambda w: read_padded(scene, w), window)
+        if isinstance(model, Translator):
+            return model.render(output, "natural")
+        return model.choose(output)
+
+    whole = bytes_of(Window(0, 250, 0, 301))
+    assert (whole[1][0, 60:90, 100:140] == NO_DATA).all()
+    assert (whole[1][0] == NO_DATA).sum() == 30 * 40
+    for window in Plan((250, 301), 64, STRIDE).blocks():
+        for part, complete in zip(bytes_of(window), whole, strict=True):
+            cut = complete[(slice(None), *window.slices)].astype(int)
+            if isinstance(model, TagModel) and part is not None:
+                assert (part != cut).mean() < 0.002  # two classes may tie within rounding
+            else:
+                assert np.abs(part.astype(int) - cut).max() <= 1
+
+
+def test_a_scene_is_translated_and_tagged_lazily() -> None:
+    spec = SceneSpec("small", kind="plain", shape=(120, 150), seed=4, swath=True)
+    scene = make_scene(spec).sar
+    translator, tagger = load_model("translator-s1"), load_model("tagger-s1")
+    image = translator(scene, look="grey")
+    assert list(image.band.values) == ["grey", "trust"]
+    assert image.odc.geobox == scene.odc.geobox
+    assert image.chunks is not None
+    values = image.compute()
+    missing = np.isnan(scene.sel(band="vh")).values
+    np.testing.assert_array_equal(np.isnan(values[0]), missing)
+    assert float(values[0].min()) >= 0
+    assert float(values[0].max()) <= 1
+    tags = tagger(scene)
+    assert tuple(tags.band.values) == CLASSES
+    np.testing.assert_allclose(tags.sum("band").values[~missing], 1.0, rtol=1e-4)
