@@ -213,7 +213,6 @@ def sample(path: Path) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 @pytest.mark.parametrize(
     ("pattern", "scale"),
     [
@@ -240,7 +239,6 @@ def test_real_data(pattern: str, scale: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["coh_vv.tif", "phi_vv.tif", "dem-b1-*-004.tiff"])
-@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 def test_real_data_that_is_not_backscatter(name: str) -> None:
     paths = list((DATA / "products" / "morocco").glob(name))
     if not paths:

@@ -17,7 +17,6 @@ from sar2opt.sar.radiometry import to_power
 from sar2opt.scenes import open_scene
 
 # odc-geo and rasterio multiply affine matrices with *, which affine 3.1 will deprecate
-pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 
 POWER = speckled()
 

@@ -20,7 +20,6 @@ from sar2opt.scenes import open_scene
 from sar2opt.scenes.blocks import BlockSource
 
 # odc-geo and rasterio multiply affine matrices with *, which affine 3.1 will deprecate
-pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 
 POWER = speckled()
 

@@ -30,7 +30,6 @@ from sar2opt.scenes import open_scene
 
 DATA = Path(os.environ.get("SAR2OPT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 # odc-geo and rasterio multiply affine matrices with *, which affine 3.1 will deprecate
-pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 
 POWER = speckled()
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)

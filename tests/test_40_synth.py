@@ -42,7 +42,6 @@ from sar2opt.synth.spec import Landscape
 from sar2opt.synth.speckle import draw_speckle
 
 # odc-geo and rasterio multiply affine matrices with *, which affine 3 announces to drop
-pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 
 SAMPLES = Path(__file__).parent.parent / "data_samples"
 SMALL = {

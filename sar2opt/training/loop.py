@@ -50,6 +50,18 @@ class Averager:
                 own.copy_(new)
 
 
+def freeze_norms(net: nn.Module, average: nn.Module) -> None:
+    """Give the batch norms of ``net`` the averaged statistics, and leave it in eval mode.
+
+    From then on a net trains as it will run: with statistics of a small batch, the absolute level
+    of backscatter, which tells sea from field, depends on the crops that happen to be beside.
+    """
+    averaged = dict(average.named_buffers())
+    for name, buffer in net.named_buffers():
+        buffer.copy_(averaged[name])
+    net.eval()
+
+
 class Step(Protocol):
     """What the loop needs of a training step."""
 
@@ -74,8 +86,8 @@ def train_loop(
     out.mkdir(parents=True, exist_ok=True)
     first = _restore(step, rng, out / "checkpoint.pt") if resume else 0
     log = out / "log.csv"
-    if first == 0:
-        log.unlink(missing_ok=True)
+    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+    log.write_text("".join(line for line in lines if int(line.split(",")[0]) <= first))
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                TextColumn("{task.fields[figures]}"))  # fmt: skip
     with Progress(*columns) as bar:

@@ -14,6 +14,7 @@ from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import save_bundle
 from sar2opt.nets.generator import Generator
 from sar2opt.nets.tagger import CLASSES
+from sar2opt.tiles.engine import keep_freed_memory
 from sar2opt.training.cards import tagger_card, translator_card
 from sar2opt.training.data import normalise_db, read_pairs
 from sar2opt.training.evaluate import (
@@ -51,6 +52,7 @@ def train(config_file: Path, data: Path, out: Path, *, resume: bool = False) -> 
     if kind not in recipes:
         raise ConfigError(f"{config_file}: kind must be one of {', '.join(recipes)}, not {kind!r}")
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     return recipes[kind](config_file, data, out, resume)
 
 

@@ -20,7 +20,7 @@ from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.data import Pair, SourceSettings, normalise_db, turned
 from sar2opt.training.labels import IGNORE, LabelChip, restretch, tone_of
-from sar2opt.training.loop import Averager, Schedule, train_loop
+from sar2opt.training.loop import Averager, Schedule, freeze_norms, train_loop
 from sar2opt.training.pretrained import load_encoder
 
 Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]
@@ -28,6 +28,7 @@ Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArra
 
 TOWN_DB = -2.0  # weak built-up labels darker than this, against the scene's level, are dropped
 WATER_DB = -4.0  # and weak water labels brighter than this
+FREEZE_NORMS_FROM = 0.625  # share of the steps after which batch norms are constants
 
 
 class TaggerTraining(Settings):
@@ -80,7 +81,10 @@ class TagStep:
         draws = [self.draw(self.rng) for _ in range(self.schedule.batch)]
         images = torch.from_numpy(np.stack([image for image, _ in draws]))
         tags = torch.from_numpy(np.stack([tags for _, tags in draws])).long()
-        self.net.train()
+        if progress < FREEZE_NORMS_FROM:
+            self.net.train()
+        elif self.net.training:
+            freeze_norms(self.net, self.average.net)
         logits = self.net(images.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits, tags, self.weights, ignore_index=IGNORE)
         self.optimiser.zero_grad(set_to_none=True)

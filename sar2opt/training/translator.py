@@ -22,7 +22,7 @@ from sar2opt.nets.losses import (
 )
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.data import CropSampler, Pair, SourceSettings, match_tones
-from sar2opt.training.loop import Averager, Schedule, train_loop
+from sar2opt.training.loop import Averager, Schedule, freeze_norms, train_loop
 from sar2opt.training.pretrained import PerceptualFeatures, load_encoder
 
 
@@ -48,6 +48,7 @@ class TranslatorTraining(Settings):
     norm_quantile: float = 0.75
     norm_span_db: float = 10.0
     schedule: Schedule = Schedule()
+    freeze_norms_from: float = 0.625  # share of the steps after which batch norms are constants
     loss: LossSettings = LossSettings()
     generator: GeneratorSettings = GeneratorSettings()
 
@@ -89,7 +90,7 @@ class TranslatorStep:
     def __call__(self, progress: float) -> dict[str, float]:
         """Do one step at ``progress`` in [0, 1]; return the figures to log."""
         sar, target, mask, grey = self._batch()
-        self.generator.train()
+        self._set_norms(progress)
         output = self.generator(sar)
         image, log_scale = output[:, :3], output[:, 3:]
         seen = torch.where(grey, luminance(image).expand_as(image), image)
@@ -113,6 +114,12 @@ class TranslatorStep:
         self.optimiser.step()
         self.average.update(self.generator)
         return {name: float(term.detach()) for name, (_, term) in terms.items()}
+
+    def _set_norms(self, progress: float) -> None:
+        if progress < self.config.freeze_norms_from:
+            self.generator.train()
+        elif self.generator.training:
+            freeze_norms(self.generator, self.average.net)
 
     def _train_critic(self, sar: Tensor, target: Tensor, fake: Tensor) -> Tensor:
         scores = hinge_discriminator(self.discriminator(sar, target), self.discriminator(sar, fake))
