@@ -31,8 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console()
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# what is printed holds names of files, which are no markup, and which no line break may split
+out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class Device(StrEnum):
@@ -157,9 +158,7 @@ def models(
         return
     for path in shipped_bundles():
         card = read_card(path)
-        out.print(
-            f"[bold]{card.name}[/] ({card.kind}), sha256 {sha256(path)[:16]}\n  {card.summary}"
-        )
+        out.print(f"{card.name} ({card.kind}), sha256 {sha256(path)[:16]}\n  {card.summary}")
         if card.looks:
             out.print(f"  looks: {', '.join(card.looks)}")
         out.print(f"  must not be used for: {'; '.join(card.limits)}\n")
@@ -193,11 +192,11 @@ def train(
 def main() -> None:
     """Run the command line; an error is one line on stderr and exit code 2."""
     try:
-        app()
+        app(prog_name="sar2opt")
     except Sar2optError as error:
         if "--debug" in sys.argv:
             raise
-        err.print(f"sar2opt: {' '.join(str(error).split())}", markup=False)
+        err.print(f"sar2opt: {' '.join(str(error).split())}")
         sys.exit(2)
 
 
@@ -206,19 +205,24 @@ def _progress() -> Iterator[Any]:
     """Yield a function that draws one bar for each step it is told of."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=err) as bars:
-        tasks: dict[str, TaskID] = {}
+    bars = Progress(*columns, console=err)
+    tasks: dict[str, TaskID] = {}
 
-        def show(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bars.add_task(step, total=total)
-            bars.update(tasks[step], completed=done, total=total)
+    def show(step: str, done: int, total: int) -> None:
+        if step not in tasks:
+            tasks[step] = bars.add_task(step, total=total)
+            bars.start()  # not before, lest an error be preceded by an empty line
+        bars.update(tasks[step], completed=done, total=total)
 
+    try:
         yield show
+    finally:
+        if tasks:
+            bars.stop()
 
 
 def _tell_assumption(sentence: str) -> None:
-    err.print(f"assumed: {sentence}", markup=False)
+    err.print(f"assumed: {sentence}")
 
 
 def _plain(value: Any) -> str:
@@ -227,5 +231,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{name}: {item}" for name, item in value.items())
     if isinstance(value, tuple):
-        return ", ".join(f"{item:.6g}" for item in value)
+        return ", ".join(f"{item:.10g}" for item in value)
     return str(value)

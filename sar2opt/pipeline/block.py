@@ -51,6 +51,7 @@ class BlockJob:
     cfar: Cfar
     thin: int  # thinning factor of the backscatter that the preview shows
     threads: int  # threads of the nets for each block
+    fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
     def __call__(self, block: Window) -> None:
         """Make and stage all layers of ``block``; what is all no data costs nothing."""

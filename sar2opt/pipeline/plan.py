@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import lcm
 from pathlib import Path
 
 import geopandas as gpd
@@ -15,6 +16,7 @@ import xarray as xr
 
 from sar2opt.config import RunConfig, to_toml
 from sar2opt.errors import ConfigError, ModelError
+from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator, load_model
 from sar2opt.overlay.reference import read_allow, read_reference
 from sar2opt.pipeline.block import BlockJob, Cfar, open_scene_of, staged_layers, thinning
@@ -43,6 +45,7 @@ class RunPlan:
     config: RunConfig
     name: str  # of the scene: the S of OUT/S/S_optical.tif
     folder: Path  # OUT/S
+    overwrite: bool  # products that are there already may be replaced
     scene: xr.DataArray
     blocks: Plan
     job: BlockJob
@@ -63,24 +66,26 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     reference = _read_reference(config, tagger)
     check_formats(config.output.vectors)
     scene = open_scene_of(config)
-    check_output(folder, name, overwrite=config.output.overwrite)
     rows, cols = scene.shape[1:]
-    blocks = Plan((rows, cols), config.engine.block, max(translator.stride, tagger.stride))
+    blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
     thin = thinning(blocks.shape, blocks.block)
     optical_bands = len(translator.card.looks[config.translate.look])
-    job = _make_job(config, scene, translator, tagger, folder, thin)
+    job = _make_job(_anchored(config), scene, translator, tagger, folder.absolute(), thin)
+    overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
+    check_output(folder, name, overwrite=overwrite)
     layers = staged_layers(optical_bands, thin)
-    fingerprint = _fingerprint(job, translator, tagger)
+    facts = _facts(config, name, scene, job, translator, tagger, command)
     return RunPlan(
         config=config,
         name=name,
         folder=folder,
+        overwrite=overwrite,
         scene=scene,
         blocks=blocks,
         job=job,
-        staging=Staging.prepare(job.staging, blocks, layers, fingerprint),
-        facts=_facts(config, name, scene, job, translator, tagger, command),
+        staging=Staging.prepare(job.staging, blocks, layers, job.fingerprint),
         classes=tagger.bands_out,
+        facts=facts,
         optical_bands=optical_bands,
         reference=reference,
     )
@@ -110,6 +115,31 @@ def _read_reference(config: RunConfig, tagger: TagModel) -> Reference | None:
     )
 
 
+def _anchored(config: RunConfig) -> RunConfig:
+    """Make paths absolute: a worker of a cluster has a working directory of its own."""
+    shipped = {path.stem for path in shipped_bundles()}
+
+    def absolute(path: Path | None) -> Path | None:
+        return path and path.absolute()
+
+    def bundle(name: str) -> str:
+        return name if name in shipped else str(Path(name).absolute())
+
+    scene, translate, tag = config.scene, config.translate, config.tag
+    paths = {"path": absolute(scene.path), "aoi": absolute(scene.aoi)}
+    return config.model_copy(
+        update={
+            "scene": scene.model_copy(update=paths),
+            "translate": translate.model_copy(update={"model": bundle(translate.model)}),
+            "tag": tag.model_copy(update={"model": bundle(tag.model)}),
+        }
+    )
+
+
+def _without_aoi(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"scene": config.scene.model_copy(update={"aoi": None})})
+
+
 def _make_job(
     config: RunConfig,
     scene: xr.DataArray,
@@ -119,8 +149,10 @@ def _make_job(
     thin: int,
 ) -> BlockJob:
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
+    # of the whole scene: a bay must not turn into land because only the bay was asked for
+    whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
     norms = [
-        model.fit(scene.sel(band=[band]))
+        model.fit(whole.sel(band=[band]))
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
     settings = config.anomalies
@@ -131,7 +163,7 @@ def _make_job(
         background_max=float(10 ** ((norms[0].level_db - settings.dark_db) / 10)),
     )
     workers = count_workers(config.engine.workers)
-    return BlockJob(
+    job = BlockJob(
         config=config,
         staging=folder.parent / f".{folder.name}.staging",
         translator_band=bands[0],
@@ -142,6 +174,7 @@ def _make_job(
         thin=thin,
         threads=max(1, count_workers(0) // workers),
     )
+    return replace(job, fingerprint=_fingerprint(job, translator, tagger))
 
 
 def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:

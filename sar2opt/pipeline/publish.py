@@ -51,7 +51,7 @@ def publish(
     plan: RunPlan, progress: Progress | None = None
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
     """Write all products of a run whose blocks are all staged; return objects and anomalies."""
-    with staged_output(plan.folder, plan.name, overwrite=plan.config.output.overwrite) as folder:
+    with staged_output(plan.folder, plan.name, overwrite=plan.overwrite) as folder:
         paths = product_paths(folder, plan.name)
         counts = _write_rasters(plan, paths, progress)
         objects, anomalies, outline = _overlay(plan, progress)
@@ -77,6 +77,7 @@ def publish(
             files=[*there, *extra],
         )
         write_stac(paths["stac"], _item(plan, paths, tables["footprint"]))
+        plan.staging.mark_published()
     return objects, anomalies
 
 

@@ -6,7 +6,10 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
+from typing import Any
 
 import dask
 from dask.callbacks import Callback
@@ -16,6 +19,7 @@ from sar2opt.tiles.plan import Window
 
 Task = Callable[[Window], None]
 Progress = Callable[[int], None]
+CONNECT = 10  # seconds in which a scheduler has to answer
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8  # malloc.h
 
 
@@ -36,6 +40,7 @@ def run_blocks(
 ) -> None:
     """Call ``task`` once for each block, in any order; the first error ends it and is raised.
 
+    No task is running any more when this returns or raises, so that what they write to may go.
     ``scheduler`` is ``threads`` or the address of a ``dask.distributed`` scheduler, in which case
     ``task`` must pickle. ``progress`` is told the pixels of each finished block.
     """
@@ -79,26 +84,49 @@ def _on_threads(task: Task, blocks: list[Window], workers: int, progress: Progre
     keys = [f"block-{block.y0}-{block.x0}" for block in blocks]
     graph = {key: (task, block) for key, block in zip(keys, blocks, strict=True)}
     sizes = {key: _pixels(block) for key, block in zip(keys, blocks, strict=True)}
-    with _Tell(sizes, progress or (lambda pixels: None)):
-        dask.threaded.get(graph, keys, num_workers=workers)
+    tell = _Tell(sizes, progress or (lambda pixels: None))
+    with ThreadPoolExecutor(workers) as pool, tell:  # leaving it waits for what still runs
+        dask.threaded.get(graph, keys, pool=pool)
 
 
 def _on_cluster(task: Task, blocks: list[Window], address: str, progress: Progress | None) -> None:
+    client, as_completed, wait = _connect(address)
+    with client, client.as_current():
+        todo, running = iter(blocks), as_completed()
+        sizes: dict[str, int] = {}
+
+        def send() -> None:
+            """Keep two blocks a thread on their way: no thread is idle, and an error ends soon."""
+            wanted = 2 * sum(client.nthreads().values()) - running.count()
+            for block in islice(todo, max(1, wanted)):
+                future = client.submit(task, block, pure=False)
+                sizes[future.key] = _pixels(block)
+                running.add(future)
+
+        send()
+        try:
+            for future in running:
+                future.result()
+                if progress:
+                    progress(sizes.pop(future.key))
+                send()
+        except Exception:
+            wait(list(running.futures))
+            raise
+
+
+def _connect(address: str) -> tuple[Any, Any, Any]:
+    """Return a client of the scheduler, and distributed's ``as_completed`` and ``wait``."""
     try:
-        from distributed import Client, as_completed
+        from distributed import Client, as_completed, wait
     except ImportError as error:
         raise ConfigError("a cluster needs: pip install 'sar2opt[cluster]'") from error
     try:
-        client = Client(address, timeout=10)
+        # not the default: that would outlive a client that finds no scheduler
+        client = Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ConfigError(f"no Dask scheduler answers at {address}: {error}") from error
-    with client:
-        futures = client.map(task, blocks, pure=False)
-        sizes = {future.key: _pixels(block) for future, block in zip(futures, blocks, strict=True)}
-        for future in as_completed(futures):
-            future.result()
-            if progress:
-                progress(sizes[future.key])
+    return client, as_completed, wait
 
 
 def _pixels(block: Window) -> int:

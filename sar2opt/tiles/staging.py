@@ -8,9 +8,9 @@ tied to inputs, settings and models by a fingerprint; another fingerprint means 
 from __future__ import annotations
 
 import errno
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from zarr.codecs import BloscCodec
 from sar2opt.errors import OutputError
 from sar2opt.tiles.plan import Plan, Window
 
-FINGERPRINT = "fingerprint.json"
+FINGERPRINT = "fingerprint"
+PUBLISHED = "published"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Layer:
 class Staging:
     """The store on disk; cheap to open again, also in another process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, made: Iterable[Path] = ()) -> None:
         self.folder = folder
+        self._made = tuple(made)  # folders that had to be made for it, the deepest first
 
     @classmethod
     def prepare(
@@ -49,11 +51,10 @@ class Staging:
 
         Raises ``OutputError`` where the disk refuses.
         """
-        record = json.dumps({"fingerprint": fingerprint})
+        if cls(folder).belongs_to(fingerprint):
+            return cls(folder)
+        store = cls(folder, [parent for parent in folder.parents if not parent.exists()])
         try:
-            mark = folder / FINGERPRINT
-            if mark.exists() and mark.read_text(encoding="utf-8") == record:
-                return cls(folder)
             if folder.exists():
                 shutil.rmtree(folder)
             (folder / "done").mkdir(parents=True)
@@ -68,10 +69,27 @@ class Staging:
                     fill_value=layer.fill,
                     compressors=BloscCodec(cname="lz4", clevel=1),
                 )
-            mark.write_text(record, encoding="utf-8")  # last: a store without it is not one
+            # last: a store without it is not one
+            (folder / FINGERPRINT).write_text(fingerprint, encoding="utf-8")
         except OSError as error:
+            store.remove()
             raise disk_error(error, folder) from error
-        return cls(folder)
+        return store
+
+    def belongs_to(self, fingerprint: str) -> bool:
+        """Return whether the store is there, and of a run with this fingerprint."""
+        try:
+            return (self.folder / FINGERPRINT).read_bytes() == fingerprint.encode()
+        except OSError:
+            return False
+
+    def mark_published(self) -> None:
+        """Note that the products are finished and about to be moved to their place."""
+        self._touch(self.folder / PUBLISHED)
+
+    def is_published(self, fingerprint: str) -> bool:
+        """Return whether a run with this fingerprint was killed while it moved its products."""
+        return self.belongs_to(fingerprint) and (self.folder / PUBLISHED).exists()
 
     def array(self, layer: str) -> zarr.Array[Any]:
         """Return the staged array of a layer, ``(band, y, x)`` uint8."""
@@ -95,13 +113,22 @@ class Staging:
                 y0, x0 = block.y0 // factor, block.x0 // factor
                 y1, x1 = y0 + values.shape[1], x0 + values.shape[2]
                 self.array(name)[:, y0:y1, x0:x1] = values
-            self._marker(block).touch()
         except OSError as error:
             raise disk_error(error, self.folder) from error
+        self._touch(self._marker(block))
 
     def remove(self) -> None:
-        """Delete the store."""
+        """Delete the store, and the folders that were made for it if nothing else is in them."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        for parent in self._made:
+            with suppress(OSError):
+                parent.rmdir()
+
+    def _touch(self, path: Path) -> None:
+        try:
+            path.touch()
+        except OSError as error:
+            raise disk_error(error, self.folder) from error
 
     def _marker(self, block: Window) -> Path:
         return self.folder / "done" / f"{block.y0}_{block.x0}"
@@ -110,5 +137,7 @@ class Staging:
 def disk_error(error: OSError, folder: Path) -> OutputError:
     """Return what a failed write means to a person."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{folder}: the disk is full: free some space, then run again to resume")
+        return OutputError(
+            f"{folder}: the disk is full: free some space, or choose another folder with --out"
+        )
     return OutputError(f"{folder}: cannot be written: {error.strerror or error}")

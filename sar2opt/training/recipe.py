@@ -28,11 +28,11 @@ from sar2opt.training.evaluate import (
 )
 from sar2opt.training.evaluate_tags import merged, on_true_labels, on_weak_labels, summary
 from sar2opt.training.labels import read_label_chips
+from sar2opt.training.student import train_student
 from sar2opt.training.tagger import (
     TaggerTraining,
     WeakPair,
     label_weakly,
-    train_student,
     train_teacher,
 )
 from sar2opt.training.translator import TranslatorTraining, train_translator

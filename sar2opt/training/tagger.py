@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.config import Settings
-from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
+from sar2opt.nets.tagger import CLASSES
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.data import Pair, SourceSettings, normalise_db, turned
+from sar2opt.training.data import Pair, SourceSettings, turned
 from sar2opt.training.labels import IGNORE, LabelChip, restretch, tone_of
 from sar2opt.training.loop import Averager, Schedule, freeze_norms, train_loop
 from sar2opt.training.pretrained import load_encoder
@@ -45,6 +45,8 @@ class TaggerTraining(Settings):
     norm_span_db: float = 10.0
     teacher: Schedule = Schedule(steps=600, batch=8)
     student: Schedule = Schedule(steps=1200, batch=8)
+    synthetic_scenes: int = 40  # with true labels, for what is rare in the weak ones
+    synthetic_share: float = 0.3  # of the student's crops
 
     @property
     def norm(self) -> NormalisationSettings:
@@ -167,40 +169,6 @@ def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool
     relative = 10.0 * np.log10(np.maximum(mean, 1e-9)) - pair.levels[0]  # dB
     built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
     return valid & ~(built_up & (relative < TOWN_DB)) & ~(water & (relative > WATER_DB))
-
-
-def train_student(
-    config: TaggerTraining, weak: Sequence[WeakPair], out: Path, *, resume: bool = False
-) -> Tagger:
-    """Train the tagger on the training places, SAR in, weak labels out."""
-    train = [item for item in weak if item.pair.split == "train"]
-    weights = np.array([source.weight for source in config.sources])
-    pools = [[i for i in train if i.pair.source == source.name] for source in config.sources]
-
-    def draw(
-        rng: np.random.Generator,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-        pool = pools[rng.choice(len(pools), p=weights / weights.sum())]
-        item = pool[rng.integers(len(pool))]
-        y, x = (int(rng.integers(0, size - config.crop + 1)) for size in item.tags.shape)
-        window = (slice(y, y + config.crop), slice(x, x + config.crop))
-        level = item.pair.levels[rng.integers(len(item.pair.levels))]
-        level += rng.normal(0.0, config.gain_jitter_db)
-        sar = normalise_db(item.pair.decibel[window], level, config.norm)
-        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-        sar = turned(np.nan_to_num(sar, nan=0.0)[None], turns, flip)
-        return sar, turned(item.tags[window][None], turns, flip)[0]
-
-    torch.manual_seed(config.seed)
-    net = Tagger(TaggerSettings())
-    load_encoder(net.net.encoder)
-    step = TagStep(
-        net, config.student, class_weights([item.tags for item in train]), draw, config.seed
-    )
-    train_loop(step, step.rng, config.student, out / "student", resume=resume)
-    average = copy.deepcopy(step.average.net).eval()
-    assert isinstance(average, Tagger)
-    return average
 
 
 def class_weights(tags: Sequence[npt.NDArray[np.uint8]]) -> Tensor:

@@ -1,0 +1,106 @@
+"""Training the tagger itself: SAR in, weak labels and synthetic truth out, classes in balance."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
+from sar2opt.sar.radiometry import to_db
+from sar2opt.synth import sample_pair
+from sar2opt.training.data import Pair, normalise_db, turned
+from sar2opt.training.labels import IGNORE
+from sar2opt.training.loop import train_loop
+from sar2opt.training.pretrained import load_encoder
+from sar2opt.training.tagger import TaggerTraining, TagStep, WeakPair
+
+SYNTHETIC = "synthetic"
+SIDE = 320  # pixels of a synthetic scene
+GRID = 16  # pixels between the places at which a class is looked for
+
+
+def train_student(
+    config: TaggerTraining, weak: Sequence[WeakPair], out: Path, *, resume: bool = False
+) -> Tagger:
+    """Train the tagger on the training places and on synthetic scenes."""
+    train = [item for item in weak if item.pair.split == "train"]
+    sampler = BalancedCrops(config, train, synthetic_pairs(config))
+    torch.manual_seed(config.seed)
+    net = Tagger(TaggerSettings())
+    load_encoder(net.net.encoder)
+    even = torch.ones(len(CLASSES))  # the crops are in balance already
+    step = TagStep(net, config.student, even, sampler.draw, config.seed)
+    train_loop(step, step.rng, config.student, out / "student", resume=resume)
+    average = copy.deepcopy(step.average.net).eval()
+    assert isinstance(average, Tagger)
+    return average
+
+
+def synthetic_pairs(config: TaggerTraining) -> list[WeakPair]:
+    """Make synthetic scenes with true labels, VH and VV by turns."""
+    items = []
+    for number in range(config.synthetic_scenes):
+        power, tags = sample_pair(1000 * config.seed + number, (SIDE, SIDE))
+        decibel = to_db(power[1 - number % 2]).astype(np.float16)
+        valid = decibel[np.isfinite(decibel)].astype(np.float64)
+        level = float(np.quantile(valid, config.norm_quantile))
+        optical = np.zeros((3, 1, 1), np.uint8)  # never looked at
+        items.append(WeakPair(Pair(SYNTHETIC, str(number), decibel, optical, (level,)), tags))
+    return items
+
+
+class BalancedCrops:
+    """Random crops around a pixel of a class, the classes drawn evenly, rare ones too."""
+
+    def __init__(
+        self, config: TaggerTraining, weak: Sequence[WeakPair], synthetic: Sequence[WeakPair]
+    ) -> None:
+        self.config = config
+        self.pools = [_Pool(weak), _Pool(synthetic)]
+
+    def draw(
+        self, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Return normalised SAR ``(1, y, x)`` and tags ``(y, x)``, 255 where unknown."""
+        config = self.config
+        pool = self.pools[int(rng.random() < config.synthetic_share)]
+        item, y, x = pool.draw(rng)
+        rows, cols = item.tags.shape
+        y, x = (
+            int(np.clip(centre - rng.integers(config.crop), 0, size - config.crop))
+            for centre, size in ((y, rows), (x, cols))
+        )
+        window = (slice(y, y + config.crop), slice(x, x + config.crop))
+        level = item.pair.levels[rng.integers(len(item.pair.levels))]
+        level += rng.normal(0.0, config.gain_jitter_db)
+        sar = normalise_db(item.pair.decibel[window], level, config.norm)
+        turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+        return (
+            turned(np.nan_to_num(sar, nan=0.0)[None], turns, flip),
+            turned(item.tags[window][None], turns, flip)[0],
+        )
+
+
+class _Pool:
+    """Where each class is found, by class: ``(n, 3)`` of item, row and column."""
+
+    def __init__(self, items: Sequence[WeakPair]) -> None:
+        self._items = items
+        found: list[list[npt.NDArray[np.int64]]] = [[] for _ in CLASSES]
+        for index, item in enumerate(items):
+            thinned = item.tags[GRID // 2 :: GRID, GRID // 2 :: GRID]
+            for code in np.unique(thinned[thinned != IGNORE]):
+                rows, cols = np.nonzero(thinned == code)
+                found[code].append(np.stack([np.full_like(rows, index), rows, cols], axis=1))
+        self._places = [np.concatenate(places) for places in found if places]
+
+    def draw(self, rng: np.random.Generator) -> tuple[WeakPair, int, int]:
+        """Return an item and a pixel of a class that was drawn evenly."""
+        places = self._places[rng.integers(len(self._places))]
+        index, row, col = places[rng.integers(len(places))]
+        return self._items[index], int(row) * GRID + GRID // 2, int(col) * GRID + GRID // 2

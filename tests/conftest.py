@@ -1,0 +1,65 @@
+"""Runs that several test files look at; none of them changes what they made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from planted import Case, run_planted
+
+from sar2opt.cli import main
+
+
+@pytest.fixture(scope="session")
+def utm(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The planted scene in UTM, made in blocks of 64 pixels."""
+    return run_planted(tmp_path_factory.mktemp("utm"), "utm")
+
+
+@pytest.fixture(scope="session")
+def degrees(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The planted scene in longitude and latitude."""
+    return run_planted(tmp_path_factory.mktemp("degrees"), "degrees")
+
+
+@pytest.fixture(scope="session")
+def area(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A slanting part of the planted scene in UTM, given in longitude and latitude."""
+    return run_planted(tmp_path_factory.mktemp("area"), "area")
+
+
+@pytest.fixture(params=["utm", "degrees", "area"])
+def case(request: pytest.FixtureRequest) -> Case:
+    """Each of the three."""
+    found: Case = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A Dask cluster of two processes."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as two:
+        yield two
+
+
+@pytest.fixture
+def cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Call ``sar2opt ARGUMENTS`` in this process; gives exit code, output and errors."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sar2opt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return call
