@@ -12,12 +12,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["sar2opt.cli", "sar2opt.pipeline", "cli_process"])
 PATIENCE = 120  # seconds
+
+
+def start_server() -> None:
+    """Start the server, unless it runs; who starts it decides what it imports."""
+    CONTEXT.set_forkserver_preload(["sar2opt.cli", "sar2opt.pipeline", "distributed"])
+    forkserver.ensure_running()
 
 
 def run_cli(folder: Path, *arguments: str, largest_file: int | None = None) -> tuple[int, str, str]:
@@ -48,6 +54,7 @@ def kill_cli(folder: Path, moment: str, *arguments: str) -> None:
 def _start(
     folder: Path, arguments: tuple[str, ...], moment: str | None, largest_file: int | None
 ) -> Any:
+    start_server()
     folder.mkdir(exist_ok=True)
     process = CONTEXT.Process(target=_child, args=(folder, arguments, moment, largest_file))
     process.start()

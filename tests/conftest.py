@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import dask
 import pytest
+from cli_process import start_server
 from planted import Case, run_planted
 
 from sar2opt.cli import main
@@ -39,13 +41,14 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
-    """A Dask cluster of two processes."""
-    from distributed import LocalCluster
+    """A Dask cluster of two processes, forked like those of ``cli_process``."""
+    start_server()
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as two:
-        yield two
+        how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        with LocalCluster(processes=True, **how) as two:
+            yield two
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     return folded
 
 
-def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE, size: int = 256) -> int:
+def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE, size: int = 160) -> int:
     """Return how far an output pixel looks, in pixels, found by gradient.
 
     Weights are made positive on a copy, so that no dead unit hides a path, and every phase of the
