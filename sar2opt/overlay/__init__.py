@@ -8,8 +8,9 @@ from sar2opt.overlay.anomalies import (
     empty_anomalies,
     encode_ratio,
 )
-from sar2opt.overlay.objects import NO_TAG, OBJECT_COLUMNS, tags_to_objects
+from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects
 from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
+from sar2opt.raster import NO_TAG
 
 __all__ = [
     "ANOMALY_COLUMNS",

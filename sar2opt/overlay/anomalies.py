@@ -13,8 +13,9 @@ from odc.geo.geobox import GeoBox
 
 from sar2opt.overlay.components import Progress, find_components
 from sar2opt.overlay.corners import Array
-from sar2opt.overlay.objects import NO_TAG, check_shapes
+from sar2opt.overlay.objects import check_shapes
 from sar2opt.overlay.outlines import ground, identities, outline
+from sar2opt.raster import NO_TAG
 
 ANOMALY_COLUMNS = (
     "id",  # the same in every run

@@ -20,8 +20,9 @@ from sar2opt.errors import ConfigError, LayerError
 from sar2opt.overlay.anomalies import anomaly_table, area_in_words
 from sar2opt.overlay.components import Progress, find_components
 from sar2opt.overlay.corners import Array
-from sar2opt.overlay.objects import NO_TAG, check_shapes, least_pixels, tag_reader
+from sar2opt.overlay.objects import check_shapes, least_pixels, tag_reader
 from sar2opt.overlay.outlines import ground, outline
+from sar2opt.raster import NO_TAG
 
 # What pyogrio and shapely raise on files that are damaged or something else.
 _UNREADABLE = (RuntimeError, ValueError, OSError, shapely.errors.ShapelyError)

@@ -168,7 +168,9 @@ def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool
     mean = ndimage.uniform_filter(power, 9) / np.maximum(weight, 1e-3)
     relative = 10.0 * np.log10(np.maximum(mean, 1e-9)) - pair.levels[0]  # dB
     built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
-    return valid & ~(built_up & (relative < TOWN_DB)) & ~(water & (relative > WATER_DB))
+    dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)
+    agreed: npt.NDArray[np.bool_] = valid & ~dark_town & ~bright_water
+    return agreed
 
 
 def class_weights(tags: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
