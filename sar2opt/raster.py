@@ -60,6 +60,7 @@ def make_raster(
     coords = xr_coords(geobox, dims=("y", "x"), always_yx=True)
     raster = xr.DataArray(
         data,
+        name=quantity,
         dims=("band", "y", "x"),
         coords={"band": list(bands), **coords},
         attrs={

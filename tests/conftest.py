@@ -46,7 +46,7 @@ def cluster() -> Iterator[Any]:
     with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
         from distributed import LocalCluster
 
-        how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
         with LocalCluster(processes=True, **how) as two:
             yield two
 

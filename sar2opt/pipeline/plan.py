@@ -62,10 +62,10 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
         raise ConfigError("no scene: set scene.path, or name the file on the command line")
     name = config.scene.path.stem
     folder = config.output.folder / name
+    scene = open_scene_of(config)
+    check_formats(config.output.vectors)
     translator, tagger = _load(config)
     reference = _read_reference(config, tagger)
-    check_formats(config.output.vectors)
-    scene = open_scene_of(config)
     rows, cols = scene.shape[1:]
     blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
     thin = thinning(blocks.shape, blocks.block)
