@@ -253,6 +253,9 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
         )
     looks = scene.attrs.get("looks")
     source = "as the file says" if looks else "assumed; prepare.looks sets it"
-    sentences.append(f"bright targets: {looks or job.config.prepare.looks:g} looks ({source}), "
-                     f"false-alarm probability {settings.false_alarm:g} a pixel")  # fmt: skip
+    sentences.append(
+        f"bright targets: {looks or job.config.prepare.looks:g} looks ({source}), false-alarm "
+        f"probability {settings.false_alarm:g} a pixel, looked for where the background lies "
+        f"{settings.dark_db:g} dB or more below that level"
+    )
     return sentences
