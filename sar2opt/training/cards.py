@@ -123,6 +123,7 @@ def tagger_card(
             "command": f"sar2opt train configs/{file} --data DATA --out OUT",
             "protocol": f"{SPLIT}; labels are weak everywhere but in chips/terramind, which no "
             "training saw",
+            "remarks": config.remarks or "none",
             "share of pixels by weak label": shares,
             "configuration": str(config.model_dump(exclude={"sources"})),
         },

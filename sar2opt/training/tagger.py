@@ -47,6 +47,7 @@ class TaggerTraining(Settings):
     student: Schedule = Schedule(steps=1200, batch=8)
     synthetic_scenes: int = 40  # with true labels, for what is rare in the weak ones
     synthetic_share: float = 0.3  # of the student's crops
+    remarks: str = ""  # for the card: what a reader of the figures should know
 
     @property
     def norm(self) -> NormalisationSettings:
