@@ -60,12 +60,16 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, TileModel, int]:
     return values, model, stride * draw(st.integers(1, 40))
 
 
+def whole_of(values: np.ndarray, model: TileModel) -> Tiles:
+    everything = Window(0, values.shape[0], 0, values.shape[1])
+    return predict_block(model, lambda w: read_padded(values[None], w), everything)
+
+
 @settings(deadline=None, max_examples=100)
 @given(cases())
 def test_stitched_equals_whole_exactly(case: tuple[np.ndarray, TileModel, int]) -> None:
     values, model, block = case
-    whole = predict_block(model, lambda w: read_padded(values[None], w), Window(0, values.shape[0],
-                          0, values.shape[1]))  # fmt: skip
+    whole = whole_of(values, model)
     stitched = np.full_like(whole, -1.0)
     for window in Plan(values.shape, block, model.stride).blocks():
         part = predict_block(model, lambda w: read_padded(values[None], w), window)
@@ -78,8 +82,7 @@ def test_stitched_equals_whole_exactly(case: tuple[np.ndarray, TileModel, int]) 
 @given(cases())
 def test_the_lazy_raster_equals_the_whole_too(case: tuple[np.ndarray, TileModel, int]) -> None:
     values, model, block = case
-    whole = predict_block(model, lambda w: read_padded(values[None], w), Window(0, values.shape[0],
-                          0, values.shape[1]))  # fmt: skip
+    whole = whole_of(values, model)
     laid = lay(model, scene_of(values).chunk({"y": 33, "x": 17}), lambda tile: tile, block)
     np.testing.assert_array_equal(laid.compute(scheduler="threads"), whole)
 

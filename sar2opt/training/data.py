@@ -17,6 +17,7 @@ from pydantic import Field
 
 from sar2opt.config import Scale, Settings
 from sar2opt.errors import SceneError
+from sar2opt.nets.losses import LUMINANCE
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.sar.radiometry import to_db, to_power
 
@@ -37,6 +38,24 @@ class SourceSettings(Settings):
     place: str = Field(r"(.+)", description="chips: the first group of this names the place")
     weight: float = Field(1.0, description="share of the training crops")
     match_tone: bool = Field(False, description="map the optical tones onto those of the scenes")
+
+
+class TrainingSettings(Settings):
+    """What all trainings have in common."""
+
+    kind: str
+    name: str
+    seed: int = 0
+    crop: int = 128
+    gain_jitter_db: float = 1.0
+    sources: tuple[SourceSettings, ...] = ()
+    norm_quantile: float = 0.75
+    norm_span_db: float = 10.0
+
+    @property
+    def norm(self) -> NormalisationSettings:
+        """The input normalisation that travels with the weights."""
+        return NormalisationSettings(quantile=self.norm_quantile, span_db=self.norm_span_db)
 
 
 @dataclass(frozen=True)
@@ -238,8 +257,7 @@ def _tone(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
 
 
 def _grey(tone: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    weights = (0.299, 0.587, 0.114)
-    mean, std = (sum(w * t[i] for w, t in zip(weights, tone, strict=True)) for i in (0, 1))
+    mean, std = (sum(w * t[i] for w, t in zip(LUMINANCE, tone, strict=True)) for i in (0, 1))
     return [(mean, std)]
 
 

@@ -50,12 +50,17 @@ class Averager:
                 own.copy_(new)
 
 
-def freeze_norms(net: nn.Module, average: nn.Module) -> None:
-    """Give the batch norms of ``net`` the averaged statistics, and leave it in eval mode.
+def set_norms(net: nn.Module, average: nn.Module, *, frozen: bool) -> None:
+    """Put ``net`` in train mode or, once ``frozen``, in eval mode with the averaged statistics.
 
     From then on a net trains as it will run: with statistics of a small batch, the absolute level
     of backscatter, which tells sea from field, depends on the crops that happen to be beside.
     """
+    if not frozen:
+        net.train()
+        return
+    if not net.training:
+        return  # frozen already
     averaged = dict(average.named_buffers())
     for name, buffer in net.named_buffers():
         buffer.copy_(averaged[name])

@@ -15,12 +15,10 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sar2opt.config import Settings
 from sar2opt.nets.tagger import CLASSES
-from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.data import Pair, SourceSettings, turned
+from sar2opt.training.data import Pair, TrainingSettings, turned
 from sar2opt.training.labels import IGNORE, LabelChip, restretch, tone_of
-from sar2opt.training.loop import Averager, Schedule, freeze_norms, train_loop
+from sar2opt.training.loop import Averager, Schedule, set_norms, train_loop
 from sar2opt.training.pretrained import load_encoder
 
 Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]
@@ -31,28 +29,17 @@ WATER_DB = -4.0  # and weak water labels brighter than this
 FREEZE_NORMS_FROM = 0.625  # share of the steps after which batch norms are constants
 
 
-class TaggerTraining(Settings):
+class TaggerTraining(TrainingSettings):
     """Everything that makes a tagger; ``sar2opt train`` reads it from TOML."""
 
     kind: str = "tagger"
     name: str = "tagger"
-    seed: int = 0
-    crop: int = 128
-    gain_jitter_db: float = 1.0
     confidence: float = 0.7  # weak labels below this teacher's probability are ignored
-    sources: tuple[SourceSettings, ...] = ()
-    norm_quantile: float = 0.75
-    norm_span_db: float = 10.0
     teacher: Schedule = Schedule(steps=600, batch=8)
     student: Schedule = Schedule(steps=1200, batch=8)
     synthetic_scenes: int = 40  # with true labels, for what is rare in the weak ones
     synthetic_share: float = 0.3  # of the student's crops
     remarks: str = ""  # for the card: what a reader of the figures should know
-
-    @property
-    def norm(self) -> NormalisationSettings:
-        """The input normalisation that travels with the weights."""
-        return NormalisationSettings(quantile=self.norm_quantile, span_db=self.norm_span_db)
 
 
 @dataclass(frozen=True)
@@ -84,10 +71,7 @@ class TagStep:
         draws = [self.draw(self.rng) for _ in range(self.schedule.batch)]
         images = torch.from_numpy(np.stack([image for image, _ in draws]))
         tags = torch.from_numpy(np.stack([tags for _, tags in draws])).long()
-        if progress < FREEZE_NORMS_FROM:
-            self.net.train()
-        elif self.net.training:
-            freeze_norms(self.net, self.average.net)
+        set_norms(self.net, self.average.net, frozen=progress >= FREEZE_NORMS_FROM)
         logits = self.net(images.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits, tags, self.weights, ignore_index=IGNORE)
         self.optimiser.zero_grad(set_to_none=True)

@@ -20,9 +20,8 @@ from sar2opt.nets.losses import (
     masked_mean,
     perceptual,
 )
-from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.data import CropSampler, Pair, SourceSettings, match_tones
-from sar2opt.training.loop import Averager, Schedule, freeze_norms, train_loop
+from sar2opt.training.data import CropSampler, Pair, TrainingSettings, match_tones
+from sar2opt.training.loop import Averager, Schedule, set_norms, train_loop
 from sar2opt.training.pretrained import PerceptualFeatures, load_encoder
 
 
@@ -36,26 +35,16 @@ class LossSettings(Settings):
     uncertainty: float = 0.05
 
 
-class TranslatorTraining(Settings):
+class TranslatorTraining(TrainingSettings):
     """Everything that makes a translator; ``sar2opt train`` reads it from TOML."""
 
     kind: str = "translator"
     name: str = "translator"
-    seed: int = 0
     crop: int = 192
-    gain_jitter_db: float = 1.0
-    sources: tuple[SourceSettings, ...] = ()
-    norm_quantile: float = 0.75
-    norm_span_db: float = 10.0
     schedule: Schedule = Schedule()
     freeze_norms_from: float = 0.625  # share of the steps after which batch norms are constants
     loss: LossSettings = LossSettings()
     generator: GeneratorSettings = GeneratorSettings()
-
-    @property
-    def norm(self) -> NormalisationSettings:
-        """The input normalisation that travels with the weights."""
-        return NormalisationSettings(quantile=self.norm_quantile, span_db=self.norm_span_db)
 
 
 class TranslatorStep:
@@ -90,7 +79,8 @@ class TranslatorStep:
     def __call__(self, progress: float) -> dict[str, float]:
         """Do one step at ``progress`` in [0, 1]; return the figures to log."""
         sar, target, mask, grey = self._batch()
-        self._set_norms(progress)
+        frozen = progress >= self.config.freeze_norms_from
+        set_norms(self.generator, self.average.net, frozen=frozen)
         output = self.generator(sar)
         image, log_scale = output[:, :3], output[:, 3:]
         seen = torch.where(grey, luminance(image).expand_as(image), image)
@@ -114,12 +104,6 @@ class TranslatorStep:
         self.optimiser.step()
         self.average.update(self.generator)
         return {name: float(term.detach()) for name, (_, term) in terms.items()}
-
-    def _set_norms(self, progress: float) -> None:
-        if progress < self.config.freeze_norms_from:
-            self.generator.train()
-        elif self.generator.training:
-            freeze_norms(self.generator, self.average.net)
 
     def _train_critic(self, sar: Tensor, target: Tensor, fake: Tensor) -> Tensor:
         scores = hinge_discriminator(self.discriminator(sar, target), self.discriminator(sar, fake))
