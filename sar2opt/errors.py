@@ -10,6 +10,7 @@ The tree::
     ├── LayerError            a vector file (area of interest, reference) cannot be used
     ├── ConfigError           a setting is unknown or out of range
     ├── ModelError            a model bundle is missing, damaged or unsafe
+    ├── TrainingError         a training cannot begin or go on
     ├── OutputError           the products cannot be written
     └── ConventionError       an array breaks the convention of ``raster.py``
 
@@ -48,6 +49,10 @@ class ConfigError(Sar2optError):
 
 class ModelError(Sar2optError):
     """A model bundle is missing, damaged or unsafe."""
+
+
+class TrainingError(Sar2optError):
+    """A training cannot begin or go on."""
 
 
 class OutputError(Sar2optError):

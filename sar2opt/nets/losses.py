@@ -46,3 +46,34 @@ def perceptual(features: Sequence[Tensor], targets: Sequence[Tensor], mask: Tens
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """Return the hinge loss of the discriminator (Lim and Ye 2017)."""
     return functional.relu(1.0 - real).mean() + functional.relu(1.0 + fake).mean()
+
+
+def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Return the L1 distance of a discriminator's activations, scores aside (Wang et al. 2018)."""
+    pairs = [
+        (a.detach(), b)
+        for own, other in zip(real, fake, strict=True)
+        for a, b in zip(own[:-1], other[:-1], strict=True)
+    ]
+    return torch.stack([(a - b).abs().mean() for a, b in pairs]).mean()
+
+
+def texture(image: Tensor, target: Tensor, mask: Tensor, cell: int = 16) -> Tensor:
+    """Return how far the local strength of gradients is from the target's, relative to the mean.
+
+    A pixel-wise loss is least for a blurred mean. This one asks for the contrast that the target
+    has around each place, not for the target's own pixels: a city grainy, a lake smooth. Strength
+    is averaged over cells of ``cell`` pixels, which overlap by half.
+    """
+    own, wanted = (
+        functional.avg_pool2d(_gradient(part) * mask[..., 1:, 1:], cell, cell // 2)
+        for part in (image, target)
+    )
+    return (own - wanted).abs().mean() / wanted.mean().clamp(min=1e-4)
+
+
+def _gradient(image: Tensor) -> Tensor:
+    """Return the magnitude of the gradient ``(n, c, y - 1, x - 1)``, by forward differences."""
+    here = image[..., 1:, 1:]
+    down, right = here - image[..., :-1, 1:], here - image[..., 1:, :-1]
+    return torch.sqrt(down.square() + right.square() + 1e-8)
