@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -83,6 +84,20 @@ def test_batch_size_does_not_matter(kind: str) -> None:
     tiles = torch.rand(3, 1, 96, 96)
     single = torch.cat([net(tile[None]) for tile in tiles])
     torch.testing.assert_close(net(tiles), single, rtol=0, atol=1e-5)
+
+
+def test_encoder_and_decoder_are_those_of_the_libraries() -> None:
+    torch.manual_seed(0)
+    theirs = smp.Linknet(
+        "tu-efficientnet_lite0",
+        encoder_weights=None, encoder_depth=3, in_channels=1, classes=len(CLASSES),
+    )  # fmt: skip
+    theirs.encoder.model.blocks = theirs.encoder.model.blocks[:3]
+    ours = Tagger(TaggerSettings()).net
+    ours.load_state_dict(theirs.state_dict())
+    tile = torch.rand(2, 1, 96, 96)
+    assert torch.equal(ours(tile), theirs(tile))
+    assert torch.equal(ours.eval()(tile), theirs.eval()(tile))
 
 
 def test_folding_keeps_the_function(kind: str) -> None:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.config import Settings
-from sar2opt.nets.layers import ENCODER_CHANNELS, ConvNormAct, make_encoder
+from sar2opt.nets.encoder import ENCODER_CHANNELS, Encoder
+from sar2opt.nets.layers import ConvNormAct
 
 
 class GeneratorSettings(Settings):
@@ -35,7 +36,7 @@ class Generator(nn.Module):
     def __init__(self, settings: GeneratorSettings) -> None:
         super().__init__()
         half, quarter, eighth = ENCODER_CHANNELS
-        self.encoder = make_encoder()
+        self.encoder = Encoder()
         self.at_eighth = ConvNormAct(eighth, settings.eighth, kernel=1)
         self.at_quarter = ConvNormAct(settings.eighth + quarter, settings.quarter)
         self.at_half = ConvNormAct(settings.quarter + half, settings.half)

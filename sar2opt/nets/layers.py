@@ -5,14 +5,10 @@ from __future__ import annotations
 import copy
 import itertools
 
-import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-ENCODER = "tu-efficientnet_lite0"
-ENCODER_STAGES = 3  # strides 2, 4 and 8: what a margin under 48 pixels can pay for
-ENCODER_CHANNELS = (16, 24, 40)
 STRIDE = 8
 
 
@@ -25,24 +21,6 @@ class ConvNormAct(nn.Sequential):
             nn.BatchNorm2d(channels_out),
             nn.ReLU(inplace=True),
         )
-
-
-def make_encoder(channels_in: int = 1) -> nn.Module:
-    """Return the first three stages of EfficientNet-lite0, without weights.
-
-    The variant with symmetric padding is taken: it needs no padding copies, and after training
-    it is as good as the one the ImageNet weights were made with.
-    """
-    encoder = smp.encoders.get_encoder(
-        ENCODER, in_channels=channels_in, depth=ENCODER_STAGES, weights=None
-    )
-    return truncate_encoder(encoder)
-
-
-def truncate_encoder(encoder: nn.Module) -> nn.Module:
-    """Drop the stages whose features nobody reads; timm would compute them all the same."""
-    encoder.model.blocks = encoder.model.blocks[:ENCODER_STAGES]  # type: ignore[union-attr,index]
-    return encoder
 
 
 def fold_batch_norm(net: nn.Module) -> nn.Module:
@@ -60,7 +38,7 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
             ):
                 transposed = isinstance(first, nn.ConvTranspose2d)
                 setattr(module, name, fuse_conv_bn_eval(first, second, transpose=transposed))
-                # timm's batch norm carries the activation that follows it
+                # timm's batch norm, in a teacher, carries the activation that follows it
                 setattr(module, next_name, getattr(second, "act", nn.Identity()))
     return folded
 

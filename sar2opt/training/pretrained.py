@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sar2opt.errors import ModelError
-from sar2opt.nets.layers import ENCODER_STAGES
+from sar2opt.nets.encoder import ENCODER_STAGES
 
 
 def imagenet_state() -> dict[str, Tensor]:
@@ -37,7 +37,7 @@ def imagenet_state() -> dict[str, Tensor]:
 
 
 def load_encoder(encoder: nn.Module) -> None:
-    """Fill a truncated one-band encoder of ``nets.layers`` with the ImageNet weights, in place."""
+    """Fill a one-band encoder, or one of timm, with the ImageNet weights, in place."""
     state = imagenet_state()
     net: nn.Module = encoder.model  # type: ignore[assignment]
     own = net.state_dict()
