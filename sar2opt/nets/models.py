@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import xarray as xr
 from torch import nn
+from torch.nn import functional
 
 from sar2opt.errors import BandError, ConfigError, ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, sha256
 from sar2opt.nets.card import Card
 from sar2opt.nets.layers import fold_batch_norm
-from sar2opt.raster import NO_TAG, SAR_QUANTITIES, check_raster, make_raster
+from sar2opt.raster import NO_TAG, SAR_QUANTITIES, check_raster, make_raster, take_band
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.tiles.apply import lay
 from sar2opt.tiles.model import Tiles
 from sar2opt.tiles.sample import sample
 
 NO_DATA = NO_TAG  # also of trust
+STRIP = 128  # rows
 Bytes = npt.NDArray[np.uint8]
+ToBytes = Callable[[torch.Tensor], torch.Tensor]
+"""Maps a model's float output ``(n, band_out, y, x)`` to bytes ``(n, layer, y, x)``."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,27 @@ class Model:
 
     def predict(self, tiles: Tiles) -> Tiles:
         """Map normalised backscatter ``(n, 1, y, x)`` to the net's output, float32."""
-        kind = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         with torch.inference_mode():
-            batch = torch.from_numpy(tiles).to(self.device, kind)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            output = self.activate(self.net(batch).float())
+            output = self.activate(self._run(tiles).float())
             return output.cpu().contiguous().numpy()
+
+    def predict_bytes(self, tiles: Tiles, to_bytes: ToBytes) -> Bytes:
+        """Map tiles as ``predict`` does, and its output to bytes, without the detour over floats.
+
+        The net's output is many times the size of what is kept of it, so it goes through
+        ``to_bytes`` in strips that stay in the processor's cache.
+        """
+        with torch.inference_mode():
+            strips = self._run(tiles).split(STRIP, dim=2)
+            # plane by plane: the last steps take the channels one at a time
+            parts = [to_bytes(self.activate(strip.float().contiguous())) for strip in strips]
+            return torch.cat(parts, dim=2).cpu().numpy()
+
+    def _run(self, tiles: Tiles) -> torch.Tensor:
+        kind = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+        batch = torch.from_numpy(tiles).to(self.device, kind)
+        output: torch.Tensor = self.net(batch.contiguous(memory_format=torch.channels_last))
+        return output
 
     def activate(self, output: torch.Tensor) -> torch.Tensor:
         """Map the net's output to ``bands_out``."""
@@ -93,7 +112,7 @@ class Model:
     def lay(self, scene: xr.DataArray, band: str = "auto") -> xr.DataArray:
         """Lay the model over a scene, lazily: ``(band_out, y, x)`` float32, NaN is no data."""
         check_raster(scene, quantity=SAR_QUANTITIES)
-        chosen = scene.sel(band=[self.choose_band(scene, band)])
+        chosen = take_band(scene, self.choose_band(scene, band))
         data = lay(self, chosen, self.fit(chosen))
         attrs = {name: scene.attrs[name] for name in ("acquired", "source", "assumptions")}
         return make_raster(
@@ -116,19 +135,33 @@ class Translator(Model):
         if look not in self.card.looks:
             raise ConfigError(f"no look '{look}': {self.name} has {', '.join(self.card.looks)}")
 
-    def render(self, output: Tiles, look: str) -> tuple[Bytes, Bytes]:
-        """Return imagery ``(1 or 3, y, x)`` and trust ``(1, y, x)`` in percent, both uint8.
+    def to_bytes(self, look: str) -> ToBytes:
+        """Return what maps output ``(n, 4, y, x)`` to imagery and, last, trust in percent.
 
         Trust is the predicted probability that the error of a pixel, averaged over the colours,
         is below the card's tolerance, under a Laplace distribution of the predicted scale.
+        """
+        matrix = 255.0 * torch.tensor(self.card.looks[look])  # (1 or 3, 4)
+        tolerance = self.card.trust_tolerance / self.card.trust_gain
+
+        def convert(output: torch.Tensor) -> torch.Tensor:
+            weights = matrix.to(output)
+            image = functional.conv2d(output[:, :3], weights[:, :3, None, None], weights[:, 3])
+            scale = torch.exp(output[:, 3:].clamp(-6.0, 1.0))
+            trust = -100.0 * torch.expm1(-tolerance / scale)
+            return torch.cat([_round(image, 255), _round(trust, 100)], dim=1)
+
+        return convert
+
+    def render(self, output: Tiles, look: str) -> tuple[Bytes, Bytes]:
+        """Return imagery ``(1 or 3, y, x)`` and trust ``(1, y, x)`` in percent, both uint8.
+
         No data is 0 in the imagery and 255 in the trust.
         """
-        matrix = np.array(self.card.looks[look], np.float32)  # (1 or 3, 4)
-        with np.errstate(invalid="ignore"):
-            image = np.einsum("oc,cyx->oyx", matrix[:, :3], output[:3]) + matrix[:, 3, None, None]
-            scale = self.card.trust_gain * np.exp(np.clip(output[3:], -6.0, 1.0))
-            trust = 100.0 * (1.0 - np.exp(-np.float32(self.card.trust_tolerance) / scale))
-        return _to_bytes(255.0 * image, 0, 255.0), _to_bytes(trust, NO_DATA, 100.0)
+        packed = _apply(self.to_bytes(look), output)
+        packed[:, np.isnan(output[0])] = 0
+        packed[-1, np.isnan(output[0])] = NO_DATA
+        return packed[:-1], packed[-1:]
 
     def __call__(
         self, scene: xr.DataArray, look: str = "natural", band: str = "auto"
@@ -157,12 +190,20 @@ class TagModel(Model):
         """Return calibrated probabilities."""
         return torch.softmax(output / self.card.temperature, dim=1)
 
+    def to_bytes(self) -> ToBytes:
+        """Return what maps probabilities ``(n, class, y, x)`` to tags and scores in percent."""
+
+        def convert(output: torch.Tensor) -> torch.Tensor:
+            highest, tags = output.max(dim=1, keepdim=True)
+            return torch.cat([tags.to(torch.uint8), _round(100.0 * highest, 100)], dim=1)
+
+        return convert
+
     def choose(self, output: Tiles) -> tuple[Bytes, Bytes]:
         """Return tags and their scores in percent, both ``(1, y, x)`` uint8, 255 is no data."""
-        missing = np.isnan(output[:1])
-        tags = np.argmax(np.nan_to_num(output), axis=0, keepdims=True).astype(np.uint8)
-        tags[missing] = NO_DATA
-        return tags, _to_bytes(100.0 * np.max(output, axis=0, keepdims=True), NO_DATA, 100.0)
+        packed = _apply(self.to_bytes(), output)
+        packed[:, np.isnan(output[0])] = NO_DATA
+        return packed[:1], packed[1:]
 
     def __call__(self, scene: xr.DataArray, band: str = "auto") -> xr.DataArray:
         """Tag a scene: lazy probabilities ``(class, y, x)``; ``argmax("band")`` gives the tags."""
@@ -214,8 +255,10 @@ def _cpu_has_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _to_bytes(values: npt.NDArray[np.floating[Any]], missing: int, high: float) -> Bytes:
-    with np.errstate(invalid="ignore"):
-        rounded = np.clip(np.rint(values), 0.0, high)
-    packed: Bytes = np.nan_to_num(rounded, nan=missing).astype(np.uint8)
+def _apply(to_bytes: ToBytes, output: Tiles) -> Bytes:
+    packed: Bytes = to_bytes(torch.from_numpy(np.nan_to_num(output)[None]))[0].numpy()
     return packed
+
+
+def _round(values: torch.Tensor, high: int) -> torch.Tensor:
+    return values.round_().clamp_(0, high).to(torch.uint8)

@@ -15,18 +15,21 @@ import numpy as np
 import xarray as xr
 
 from sar2opt.config import RunConfig, to_toml
-from sar2opt.errors import ConfigError, ModelError
+from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
-from sar2opt.nets.models import Model, TagModel, Translator, load_model
+from sar2opt.nets.models import Model, TagModel, Translator
 from sar2opt.overlay.reference import read_allow, read_reference
-from sar2opt.pipeline.block import BlockJob, Cfar, open_scene_of, staged_layers, thinning
+from sar2opt.pipeline.block import BlockJob, Cfar, staged_layers, thinning
+from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
 from sar2opt.products.vectors import check_formats
-from sar2opt.raster import pixel_area_m2
+from sar2opt.raster import pixel_area_m2, take_band
 from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
+from sar2opt.sar.normalise import fit_normalisation
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
+from sar2opt.tiles.sample import sample
 from sar2opt.tiles.staging import Staging
 
 
@@ -64,7 +67,8 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     folder = config.output.folder / name
     scene = open_scene_of(config)
     check_formats(config.output.vectors)
-    translator, tagger = _load(config)
+    translator, tagger = load_models(config)
+    translator.check_look(config.translate.look)
     reference = _read_reference(config, tagger)
     rows, cols = scene.shape[1:]
     blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
@@ -75,6 +79,8 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     check_output(folder, name, overwrite=overwrite)
     layers = staged_layers(optical_bands, thin)
     facts = _facts(config, name, scene, job, translator, tagger, command)
+    if config.engine.scheduler == "threads":  # else others open them, where they are
+        keep(Resources(scene, translator, tagger), job.threads, job.fingerprint)
     return RunPlan(
         config=config,
         name=name,
@@ -89,18 +95,6 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
         optical_bands=optical_bands,
         reference=reference,
     )
-
-
-def _load(config: RunConfig) -> tuple[Translator, TagModel]:
-    how = {"device": config.engine.device, "precision": config.engine.precision}
-    translator = load_model(config.translate.model, **how)
-    tagger = load_model(config.tag.model, **how)
-    if not isinstance(translator, Translator):
-        raise ModelError(f"{config.translate.model} is no translator: --model takes one")
-    if not isinstance(tagger, TagModel):
-        raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
-    translator.check_look(config.translate.look)
-    return translator, tagger
 
 
 def _read_reference(config: RunConfig, tagger: TagModel) -> Reference | None:
@@ -151,8 +145,9 @@ def _make_job(
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
     whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
+    samples = {band: sample(take_band(whole, band)) for band in dict.fromkeys(bands)}
     norms = [
-        model.fit(whole.sel(band=[band]))
+        fit_normalisation(samples[band], model.card.normalisation)
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
     settings = config.anomalies

@@ -38,7 +38,7 @@ from sar2opt.products.preview import write_preview
 from sar2opt.products.report import write_report
 from sar2opt.products.stac import stac_item, write_stac
 from sar2opt.products.vectors import footprint_table, write_extra, write_geopackage
-from sar2opt.raster import NO_TAG
+from sar2opt.raster import NO_TAG, take_band
 from sar2opt.sar.normalise import to_grey
 from sar2opt.tiles.apply import read_padded
 from sar2opt.tiles.plan import Window
@@ -192,7 +192,7 @@ class _Plane:
 
 
 def _read_grey(plan: RunPlan, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint8]:
-    band = plan.scene.sel(band=[plan.job.translator_band])
+    band = take_band(plan.scene, plan.job.translator_band)
     return to_grey(read_padded(band, Window(y0, y1, x0, x1))[0], plan.job.translator_norm)
 
 
