@@ -57,7 +57,7 @@ class TranslateSettings(Settings):
         "translator-s1", description="name of a shipped bundle, or a .safetensors file"
     )
     look: str = Field(
-        "natural", description="one of the model's looks; the shipped one has natural, clear, grey"
+        "auto", description="natural, clear, vivid or grey; auto is the model's default look"
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+LOG_SCALE = (-6.0, 1.0)  # what a net may say of its error
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -28,7 +29,7 @@ def laplace_nll(error: Tensor, log_scale: Tensor, mask: Tensor) -> Tensor:
     The error is detached: learning how wrong the picture is must not change the picture
     (Seitzer et al. 2022 on the pitfalls of joint training).
     """
-    log_scale = log_scale.clamp(-6.0, 1.0)
+    log_scale = log_scale.clamp(*LOG_SCALE)
     return masked_mean(error.detach() * torch.exp(-log_scale) + log_scale, mask)
 
 
@@ -58,17 +59,20 @@ def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[T
     return torch.stack([(a - b).abs().mean() for a, b in pairs]).mean()
 
 
-def texture(image: Tensor, target: Tensor, mask: Tensor, cell: int = 16) -> Tensor:
+def texture(
+    image: Tensor, target: Tensor, mask: Tensor, share: float = 1.0, cell: int = 16
+) -> Tensor:
     """Return how far the local strength of gradients is from the target's, relative to the mean.
 
-    A pixel-wise loss is least for a blurred mean. This one asks for the contrast that the target
-    has around each place, not for the target's own pixels: a city grainy, a lake smooth. Strength
-    is averaged over cells of ``cell`` pixels, which overlap by half.
+    A pixel-wise loss is least for a blurred mean. This one asks for ``share`` of the contrast that
+    the target has around each place, not for the target's own pixels: a city grainy, a lake
+    smooth. Strength is averaged over cells of ``cell`` pixels, which overlap by half.
     """
     own, wanted = (
         functional.avg_pool2d(_gradient(part) * mask[..., 1:, 1:], cell, cell // 2)
         for part in (image, target)
     )
+    wanted = share * wanted
     return (own - wanted).abs().mean() / wanted.mean().clamp(min=1e-4)
 
 

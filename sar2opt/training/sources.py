@@ -35,6 +35,7 @@ class SourceSettings(Settings):
     label: str = Field("", description="chips: the first group of this, in the path, is a class")
     val: tuple[str, ...] = Field((), description="places that are held out to choose by")
     test: tuple[str, ...] = Field((), description="places that are held out to judge by")
+    own_level: bool = Field(False, description="each chip was stretched on its own")
     match_tone: bool = Field(False, description="map the optical tones onto those of the scenes")
 
     def split(self, place: str) -> Split:
@@ -82,7 +83,7 @@ def read_scene_pairs(
 def read_chip_pairs(
     root: Path, source: SourceSettings, norm: NormalisationSettings
 ) -> Iterator[Pair]:
-    """Read a folder of chips; the level is that of the whole source, or the chip's own."""
+    """Read a folder of chips; the level is that of the whole source, and then the chip's own."""
     chips = []
     for path in sorted(root.glob(source.sar)):
         other = path.with_name(path.name.replace("_sar", source.optical))
@@ -97,7 +98,8 @@ def read_chip_pairs(
         for path, decibel, rgb in chips:
             place = _group(source.place, path.name) or path.stem
             label = _group(source.label, path.as_posix()) if source.label else ""
-            levels = (common, level_of(decibel, norm))
+            own = level_of(decibel, norm)
+            levels = (own,) if source.own_level else (common, own)
             yield _pair(source, path.stem, place, decibel, rgb, levels, label)
 
 

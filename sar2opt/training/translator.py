@@ -40,6 +40,7 @@ class LossSettings(Settings):
     l1: float = 1.0
     perceptual: float = 0.1
     texture: float = Field(0.02, description="local strength of gradients: sharpness at least cost")
+    texture_share: float = Field(0.7, description="of the target's; above it, grain is invented")
     adversarial: float = 0.01
     feature_matching: float = 0.1
     adversarial_from: float = Field(0.5, description="share of the steps before the GAN joins")
@@ -157,7 +158,7 @@ class TranslatorStep:
             "l1": (loss.l1, masked_mean(error, mask)),
             "luminance": (0.5 * loss.l1, self._luminance(painted, batch)),
             "perceptual": (loss.perceptual, perceptual(*both, mask)),
-            "texture": (loss.texture, texture(image, target, mask)),
+            "texture": (loss.texture, texture(image, target, mask, loss.texture_share)),
             "uncertainty": (loss.uncertainty, self._uncertainty(painted, batch, error)),
         }
         if loss.adversarial > 0 and progress >= loss.adversarial_from:
