@@ -100,10 +100,10 @@ def test_the_geopackage_and_its_layers_say_that_they_were_generated(tmp_path: Pa
     path = write_geopackage(tmp_path / "S.gpkg", layers(), facts())
     for name in layers():
         known = pyogrio.read_info(path, layer=name)
-        for metadata in (known["layer_metadata"], known["dataset_metadata"]):
-            assert metadata["GENERATED"].startswith("YES")
-            assert (metadata["MODEL"], metadata["SOURCE"]) == ("tagger-x", "S.tif")
-        assert "neural network" in known["layer_metadata"]["DESCRIPTION"]
+        metadata = known["layer_metadata"]
+        assert metadata["GENERATED"].startswith("YES")
+        assert (metadata["MODEL"], metadata["SOURCE"]) == ("tagger-x", "S.tif")
+        assert "neural network" in metadata["DESCRIPTION"]
     (row,) = pyogrio.read_dataframe(path, layer="footprint").itertuples()
     assert "translator-x (abababababab), tagger-x" in row.models
     assert "neural network" in row.generated

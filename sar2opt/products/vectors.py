@@ -48,8 +48,10 @@ def footprint_table(facts: Facts, geometry: BaseGeometry) -> gpd.GeoDataFrame:
 def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: Facts) -> Path:
     """Write layers (objects, anomalies, footprint) and their QGIS styles to a GeoPackage.
 
-    Layers without rows are written with their columns. Dataset and layers carry the tags of
-    ``facts`` as metadata. The file appears whole or not at all. Raises ``OutputError``.
+    Layers without rows are written with their columns. Each layer carries the tags of ``facts``
+    as metadata; the dataset does not, for GDAL 3.12 would copy that to an .aux.xml file beside
+    the GeoPackage as soon as someone reads it. The file appears whole or not at all. Raises
+    ``OutputError``.
     """
     unfinished = path.with_name(f".{path.name}")
     tags = facts.tags("vectors")
@@ -65,7 +67,6 @@ def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: 
                     geometry_type=_geometry_type(table),
                     promote_to_multi=True,
                     layer_options={"IDENTIFIER": TITLES[name], "DESCRIPTION": GENERATED["vectors"]},
-                    dataset_metadata=tags,
                     layer_metadata=tags,
                 )
             styles = _style_table(layers, facts)
