@@ -307,11 +307,13 @@ REFUSED = [
     (reference_without_the_column, "no column 'landuse'; there are: use"),
     (reference_without_rules, "--allow"),
     (rules_with_an_unknown_tag, "unknown tag 'tree'; the nearest is 'trees'"),
+    (rules_for_no_class, "no rule of allow fits a class of the reference layer; its classes are: "),
     (unknown_key, "unknown setting 'engine.blok'; the nearest known is 'engine.block'"),
     (unknown_section, "unknown setting 'engin'; the nearest known is 'engine'"),
     (value_out_of_range, "engine.block"),
     (odd_block, "must be a multiple of"),
     (guard_beyond_background, "CA-CFAR"),
+    (even_filter_window, "must be odd"),
     (no_toml, "cannot be read as TOML"),
     (no_config, "cannot be read as TOML"),
     (unknown_look, "no look 'pretty'"),
@@ -341,8 +343,6 @@ def test_one_line_and_nothing_left_behind(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (rules_for_no_class, "no rule of allow fits a class"),
-        (even_filter_window, "odd"),
         (no_scheduler, "no Dask scheduler answers at nonsense"),
     ],
     ids=name,

@@ -18,13 +18,16 @@ from sar2opt.config import RunConfig, to_toml
 from sar2opt.errors import ConfigError, ModelError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator, load_model
-from sar2opt.overlay.reference import read_allow, read_reference
+from sar2opt.overlay.reference import check_rules, read_allow, read_reference
 from sar2opt.pipeline.block import BlockJob, Cfar, open_scene_of, staged_layers, thinning
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
 from sar2opt.products.vectors import check_formats
 from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
+from sar2opt.sar.ground import Ground, find_ground
+from sar2opt.sar.normalise import Normalisation
+from sar2opt.sar.speckle import lee_margin
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
 from sar2opt.tiles.staging import Staging
@@ -64,6 +67,8 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     folder = config.output.folder / name
     scene = open_scene_of(config)
     check_formats(config.output.vectors)
+    if config.prepare.despeckle == "lee":
+        lee_margin(config.prepare.despeckle_window)  # raises if the window is even
     translator, tagger = _load(config)
     reference = _read_reference(config, tagger)
     rows, cols = scene.shape[1:]
@@ -109,10 +114,10 @@ def _read_reference(config: RunConfig, tagger: TagModel) -> Reference | None:
         return None
     if settings.allow is None:
         raise ConfigError("--reference needs --allow: which tags may occur in which of its classes")
-    return Reference(
-        read_reference(settings.reference, settings.column),
-        read_allow(settings.allow, tagger.bands_out),
-    )
+    table = read_reference(settings.reference, settings.column)
+    allow = read_allow(settings.allow, tagger.bands_out)
+    check_rules(table[settings.column], allow)
+    return Reference(table, allow)
 
 
 def _anchored(config: RunConfig) -> RunConfig:
@@ -156,11 +161,11 @@ def _make_job(
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
     settings = config.anomalies
-    looks = float(scene.attrs.get("looks", config.prepare.looks))
     cells = ring_cells(settings.guard, settings.background)
+    ground = _ground(config, scene, translator, norms[0])
     cfar = Cfar(
-        factor=ca_cfar_factor(settings.false_alarm, looks, cells),
-        background_max=float(10 ** ((norms[0].level_db - settings.dark_db) / 10)),
+        factor=ca_cfar_factor(settings.false_alarm, _looks(config, scene), cells),
+        background_max=float(10 ** (ground.highest_db / 10)),
     )
     workers = count_workers(config.engine.workers)
     job = BlockJob(
@@ -175,6 +180,18 @@ def _make_job(
         threads=max(1, count_workers(0) // workers),
     )
     return replace(job, fingerprint=_fingerprint(job, translator, tagger))
+
+
+def _looks(config: RunConfig, scene: xr.DataArray) -> float:
+    return float(scene.attrs.get("looks", config.prepare.looks))
+
+
+def _ground(
+    config: RunConfig, scene: xr.DataArray, translator: Translator, norm: Normalisation
+) -> Ground:
+    quantile, settings = translator.card.normalisation.quantile, config.anomalies
+    how = {"dark_db": settings.dark_db, "even_db": settings.even_db}
+    return find_ground(norm, quantile, _looks(config, scene), **how)
 
 
 def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
@@ -230,7 +247,7 @@ def _facts(
 
 def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
     """Say in sentences what the run decided for itself."""
-    settings, card = job.config.anomalies, translator.card
+    card = translator.card
     sentences = []
     if len(scene.band) > 1:
         sentences.append(
@@ -251,11 +268,23 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
             f"pixels of {spacing:.1f} m lie outside the {card.pixel_m[0]:g} to {card.pixel_m[1]:g} "
             f"m that {translator.name} was trained for: trust it less"
         )
-    looks = scene.attrs.get("looks")
-    source = "as the file says" if looks else "assumed; prepare.looks sets it"
-    sentences.append(
-        f"bright targets: {looks or job.config.prepare.looks:g} looks ({source}), false-alarm "
-        f"probability {settings.false_alarm:g} a pixel, looked for where the background lies "
-        f"{settings.dark_db:g} dB or more below that level"
+    return [*sentences, _bright_decision(scene, job, translator)]
+
+
+def _bright_decision(scene: xr.DataArray, job: BlockJob, translator: Translator) -> str:
+    """Say in a sentence how and where bright targets are looked for."""
+    settings = job.config.anomalies
+    source = "as the file says" if "looks" in scene.attrs else "assumed; prepare.looks sets it"
+    ground = _ground(job.config, scene, translator, job.translator_norm)
+    where = f"where the background lies {settings.dark_db:g} dB or more below that level"
+    if ground.even:
+        where = (
+            f"wherever the background lies no more than {settings.even_db:g} dB above that level, "
+            f"for up to it the scene is one even surface, as open sea is: its spread, "
+            f"{ground.spread_db:.1f} dB, is little more than the {ground.speckle_db:.1f} dB of "
+            "speckle"
+        )
+    return (
+        f"bright targets: {_looks(job.config, scene):g} looks ({source}), false-alarm probability "
+        f"{settings.false_alarm:g} a pixel, looked for {where}"
     )
-    return sentences
