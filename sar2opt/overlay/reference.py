@@ -110,9 +110,10 @@ def check_rules(classes: Iterable[str], allow: Mapping[str, Sequence[str]]) -> N
     """Raise ``ConfigError`` when no rule fits a class of the reference."""
     kinds = sorted(set(classes))
     if not set(kinds) & set(allow):
+        some = ", ".join(kinds[:20]) + (", ..." if len(kinds) > 20 else "")
         raise ConfigError(
-            f"no rule of allow fits a class of the reference layer; its classes are: "
-            f"{', '.join(kinds[:20])}{', ...' if len(kinds) > 20 else ''}"
+            "no rule of allow fits a class of the reference layer; its classes are: "
+            f"{some} (write rules for them, or set --column)"
         )
 
 

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from math import lcm
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import xarray as xr
 
@@ -18,27 +17,17 @@ from sar2opt.config import RunConfig, to_toml
 from sar2opt.errors import ConfigError, ModelError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator, load_model
-from sar2opt.overlay.reference import check_rules, read_allow, read_reference
 from sar2opt.pipeline.block import BlockJob, Cfar, open_scene_of, staged_layers, thinning
+from sar2opt.pipeline.checks import Reference, check_settings, load_reference
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
-from sar2opt.products.vectors import check_formats
 from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation
-from sar2opt.sar.speckle import lee_margin
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
 from sar2opt.tiles.staging import Staging
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What should be there, and which tags each of its classes allows."""
-
-    table: gpd.GeoDataFrame
-    allow: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -63,14 +52,12 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     """Open, check and decide everything; raises the error of whatever does not fit."""
     if config.scene.path is None:
         raise ConfigError("no scene: set scene.path, or name the file on the command line")
+    check_settings(config)
     name = config.scene.path.stem
     folder = config.output.folder / name
     scene = open_scene_of(config)
-    check_formats(config.output.vectors)
-    if config.prepare.despeckle == "lee":
-        lee_margin(config.prepare.despeckle_window)  # raises if the window is even
     translator, tagger = _load(config)
-    reference = _read_reference(config, tagger)
+    reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
     rows, cols = scene.shape[1:]
     blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
     thin = thinning(blocks.shape, blocks.block)
@@ -106,18 +93,6 @@ def _load(config: RunConfig) -> tuple[Translator, TagModel]:
         raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
     translator.check_look(config.translate.look)
     return translator, tagger
-
-
-def _read_reference(config: RunConfig, tagger: TagModel) -> Reference | None:
-    settings = config.anomalies
-    if settings.reference is None:
-        return None
-    if settings.allow is None:
-        raise ConfigError("--reference needs --allow: which tags may occur in which of its classes")
-    table = read_reference(settings.reference, settings.column)
-    allow = read_allow(settings.allow, tagger.bands_out)
-    check_rules(table[settings.column], allow)
-    return Reference(table, allow)
 
 
 def _anchored(config: RunConfig) -> RunConfig:
