@@ -25,6 +25,8 @@ TITLES: Mapping[str, str] = {
     "footprint": "Footprint of the scene",
 }
 
+VERSION = "1.3"  # of the standard: QGIS of Debian 12 and Ubuntu 22.04 warns of what is newer
+
 
 def footprint_table(facts: Facts, geometry: BaseGeometry) -> gpd.GeoDataFrame:
     """Return the footprint as a table of one row that says what the products are.
@@ -66,6 +68,7 @@ def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: 
                     driver="GPKG",
                     geometry_type=_geometry_type(table),
                     promote_to_multi=True,
+                    dataset_options={} if unfinished.exists() else {"VERSION": VERSION},
                     layer_options={"IDENTIFIER": TITLES[name], "DESCRIPTION": GENERATED["vectors"]},
                     layer_metadata=tags,
                 )
