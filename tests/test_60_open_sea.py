@@ -55,6 +55,7 @@ def test_every_ship_is_found_and_nothing_else(sea: Sea) -> None:
 def test_it_says_that_the_scene_is_one_even_surface(sea: Sea) -> None:
     (said,) = [text for text in sea.products.assumptions if text.startswith("bright targets")]
     assert "the scene is one even surface, as open sea is" in said
+    assert any("do not rely on its colours and tags" in text for text in sea.products.assumptions)
 
 
 def test_the_strongest_echoes_keep_their_rank(sea: Sea) -> None:

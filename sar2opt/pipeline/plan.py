@@ -243,11 +243,11 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
             f"pixels of {spacing:.1f} m lie outside the {card.pixel_m[0]:g} to {card.pixel_m[1]:g} "
             f"m that {translator.name} was trained for: trust it less"
         )
-    return [*sentences, _bright_decision(scene, job, translator)]
+    return [*sentences, *_bright_decisions(scene, job, translator)]
 
 
-def _bright_decision(scene: xr.DataArray, job: BlockJob, translator: Translator) -> str:
-    """Say in a sentence how and where bright targets are looked for."""
+def _bright_decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
+    """Say how and where bright targets are looked for."""
     settings = job.config.anomalies
     source = "as the file says" if "looks" in scene.attrs else "assumed; prepare.looks sets it"
     ground = _ground(job.config, scene, translator, job.translator_norm)
@@ -255,11 +255,17 @@ def _bright_decision(scene: xr.DataArray, job: BlockJob, translator: Translator)
     if ground.even:
         where = (
             f"wherever the background lies no more than {settings.even_db:g} dB above that level, "
-            f"for up to it the scene is one even surface, as open sea is: its spread, "
-            f"{ground.spread_db:.1f} dB, is little more than the {ground.speckle_db:.1f} dB of "
-            "speckle"
+            f"for up to it the scene is one even surface, as open sea is: it spreads over "
+            f"{ground.spread_db:.1f} dB, and speckle alone over {ground.speckle_db:.1f} dB"
         )
-    return (
+    bright = (
         f"bright targets: {_looks(job.config, scene):g} looks ({source}), false-alarm probability "
         f"{settings.false_alarm:g} a pixel, looked for {where}"
     )
+    if not ground.even:
+        return [bright]
+    return [
+        bright,
+        "the models know backscatter only against the scene's own level, and in an even scene "
+        "cannot tell sea from land: do not rely on its colours and tags",
+    ]
