@@ -87,6 +87,12 @@ class AnomalySettings(Settings):
     dark_db: float = Field(
         5.0, description="CA-CFAR: background must lie this far below the scene's level, dB"
     )
+    even_db: float = Field(
+        1.5,
+        ge=0,
+        description="CA-CFAR: a scene whose spread exceeds that of speckle by no more than this, "
+        "as open sea, is looked at as a whole, dB",
+    )
     min_pixels: int = Field(3, ge=1, description="smaller bright targets are not reported")
     reference: Path | None = Field(None, description="vector layer of what should be there")
     column: str = Field("class", description="column of the reference layer that names its class")

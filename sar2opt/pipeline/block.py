@@ -49,6 +49,7 @@ class BlockJob:
     cfar: Cfar
     thin: int  # thinning factor of the backscatter that the preview shows
     threads: int  # threads of the nets for each block
+    doubts: tuple[str, ...] = ()  # each halves the trust
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
     def __call__(self, block: Window) -> None:
@@ -91,7 +92,7 @@ class BlockJob:
         # mostly one and the same for both nets
         inputs = {wanted: wanted[1](smooth[wanted[0]]) for wanted in {translated, tagged}}
         translator, tagger, look = opened.translator, opened.tagger, self.config.translate.look
-        missing = [0] * len(translator.card.looks[look]) + [NO_DATA]
+        missing = [0] * len(translator.look(look)[1].affine) + [NO_DATA]
 
         def predict(model: Model, tile: Power, to_bytes: ToBytes, missing: list[int]) -> Bytes:
             return fill_tile(
@@ -102,7 +103,12 @@ class BlockJob:
                 np.array(missing, np.uint8),
             )
 
-        image = predict(translator, inputs[translated], translator.to_bytes(look), missing)
+        image = predict(
+            translator,
+            inputs[translated],
+            translator.to_bytes(look, 0.5 ** len(self.doubts)),
+            missing,
+        )
         tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
         return {"optical": image[:-1], "trust": image[-1:], "tags": tags[:1], "score": tags[1:]}
 

@@ -29,6 +29,7 @@ from sar2opt.products.cog import (
     TRUST,
     CogProfile,
     write_class_names,
+    write_class_style,
     write_cog,
 )
 from sar2opt.products.facts import Product
@@ -109,6 +110,7 @@ def _write_rasters(
     with ThreadPoolExecutor(2) as pool:
         counts = dict(zip(profiles, pool.map(write, profiles), strict=True))
     write_class_names(paths["tags"])
+    write_class_style(paths["tags_style"])
     return {str(name): values for name, values in counts.items()}
 
 

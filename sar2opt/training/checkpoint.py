@@ -20,7 +20,7 @@ CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
 
 
-def save(step: Step, rng: np.random.Generator, path: Path, **facts: Any) -> None:
+def save(step: Step, rng: np.random.Generator, path: Path, facts: dict[str, Any]) -> None:
     """Write a checkpoint that a run can go on from exactly; the one before survives a failure."""
     if is_first():
         write_state(

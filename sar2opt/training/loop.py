@@ -88,7 +88,8 @@ def train_loop(
                 bar.update(task, figures=log.write(done))
             if done % schedule.checkpoint == 0 or last:
                 tired = watch(step.average.net, done)
-                save(step, rng, out / CHECKPOINT, step=done, config=config, best=watch.best)
+                facts = {"step": done, "config": config, "best": watch.best}
+                save(step, rng, out / CHECKPOINT, facts)
                 if tired:
                     break
             bar.update(task, completed=done)

@@ -53,7 +53,8 @@ def pack_translator(checkpoint: Path, pairs: Sequence[Pair], out: Path) -> Path:
     card = translator_card(config, net, pairs, input_range(pairs, config.norm), state["step"])
     bare = {name: _look(name, (1.0,) * len(PERCENT)) for name in known}
     translator = _in_memory(card.model_copy(update={"looks": bare}), net)
-    looks, figures = {}, {}
+    looks: dict[str, Look] = {}
+    figures: dict[str, Any] = {}
     for name in known:
         paint = translator_paint(translator, name)
         fitted = place_scores(paint, pairs, config.norm, name, "val")

@@ -88,8 +88,8 @@ def train_translator(
         pairs, weights, config.smooth, config.norm, config.augment, config.crop,
         np.random.default_rng((config.seed, own_rank())),
     )  # fmt: skip
-    kinds = {"paired": TranslatorStep, "unpaired": UnpairedStep}
-    step = kinds[config.mode](config, sampler, device)
+    make = TranslatorStep if config.mode == "paired" else UnpairedStep
+    step: TranslatorStep | UnpairedStep = make(config, sampler, device)
     check = Watcher(pairs, config.norm, device, out) if is_first() else None
     train_loop(
         step, sampler.rng, config.schedule, out,

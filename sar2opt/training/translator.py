@@ -43,7 +43,7 @@ class LossSettings(Settings):
     texture_share: float = Field(0.7, description="of the target's; above it, grain is invented")
     adversarial: float = 0.01
     feature_matching: float = 0.1
-    adversarial_from: float = Field(0.5, description="share of the steps before the GAN joins")
+    sharpen_from: float = Field(0.5, description="share of the steps before texture and GAN join")
     uncertainty: float = 0.05
     cycle: float = Field(5.0, description="unpaired: there and back again")
 
@@ -153,22 +153,24 @@ class TranslatorStep:
         painted = Painted(self.generator(batch.sar), batch)
         image, target, mask = painted.image, batch.target, batch.mask
         error = (image - target).abs().mean(dim=1, keepdim=True)
-        both = [self.features(part * mask) for part in (image, target)]
+        features, wanted = (self.features(part * mask) for part in (image, target))
         terms = {
             "l1": (loss.l1, masked_mean(error, mask)),
             "luminance": (0.5 * loss.l1, self._luminance(painted, batch)),
-            "perceptual": (loss.perceptual, perceptual(*both, mask)),
-            "texture": (loss.texture, texture(image, target, mask, loss.texture_share)),
+            "perceptual": (loss.perceptual, perceptual(features, wanted, mask)),
             "uncertainty": (loss.uncertainty, self._uncertainty(painted, batch, error)),
         }
-        if loss.adversarial > 0 and progress >= loss.adversarial_from:
+        if progress < loss.sharpen_from:  # before it knows where things are, grain is noise
+            return terms
+        terms["texture"] = (loss.texture, texture(image, target, mask, loss.texture_share))
+        if loss.adversarial > 0:
             real, fake = (self._judged(batch, part) for part in (target, image.detach()))
             terms["critic"] = (0.0, self._train_critic(real, fake))
             with torch.no_grad():
-                wanted = self.discriminator(real)
+                like_real = self.discriminator(real)
             found = self.discriminator(self._judged(batch, image))
             terms["adversarial"] = (loss.adversarial, -scores_of(found).mean())
-            terms["matching"] = (loss.feature_matching, feature_matching(wanted, found))
+            terms["matching"] = (loss.feature_matching, feature_matching(like_real, found))
         return terms
 
     def _luminance(self, painted: Painted, batch: Batch) -> Tensor:

@@ -114,7 +114,8 @@ class UnpairedStep:
 
     def _to_sar(self, image: Tensor) -> Tensor:
         grey = self.back(image)[:, 6:7]  # the head for grey, in [0, 1]
-        return LOW + (HIGH - LOW) * grey.float()
+        sar: Tensor = LOW + (HIGH - LOW) * grey.float()
+        return sar
 
     def _train_critics(
         self, radar: Batch, optical: Batch, fake_optical: Tensor, fake_sar: Tensor

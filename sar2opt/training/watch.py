@@ -74,10 +74,10 @@ class Watcher:
 
     def _figures(self, image: torch.Tensor, batch: Batch) -> dict[str, float]:
         target, mask = batch.target, batch.mask
-        features = [self._features(part * mask) for part in (image, target)]
+        features, wanted = (self._features(part * mask) for part in (image, target))
         strength = [(part[..., 1:, :] - part[..., :-1, :]).abs().mean() for part in (image, target)]
         return {
-            "score": float(perceptual(*features, mask)),
+            "score": float(perceptual(features, wanted, mask)),
             "l1": float(((image - target).abs() * mask).sum() / (3 * mask.sum())),
             "sharpness": float(strength[0] / strength[1]),
         }
