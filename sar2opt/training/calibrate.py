@@ -1,0 +1,56 @@
+"""From a net's errors on held-out places to the table that turns its scale into trust."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.training.baselines import target_of
+from sar2opt.training.conformal import PlaceScores, score
+from sar2opt.training.judge import like
+from sar2opt.training.methods import Paint
+from sar2opt.training.pairs import Image, Look, Pair, Split, split_of
+
+NEIGHBOURHOOD = 9  # pixels, over which backscatter is averaged to tell dark ground from bright
+STEP = 5  # pixels; neighbours err together and say little more than one of them
+
+
+def place_scores(
+    paint: Paint, pairs: Sequence[Pair], norm: NormalisationSettings, look: Look, split: Split
+) -> list[PlaceScores]:
+    """Return the scores of each place of a look in a split, from every fifth row and column."""
+    found: dict[tuple[str, str], list[tuple[Image, Image]]] = {}
+    for pair in split_of(pairs, split):
+        if pair.look == look:
+            found.setdefault((pair.source, pair.place), []).append(_scores(paint, pair, norm, look))
+    return [
+        PlaceScores(source, place, *(np.concatenate(part) for part in zip(*parts, strict=True)))
+        for (source, place), parts in found.items()
+    ]
+
+
+def local_mean(sar: Image) -> npt.NDArray[np.float32]:
+    """Return normalised backscatter averaged over 9 x 9 pixels with data."""
+    known = np.isfinite(sar)
+    weight = ndimage.uniform_filter(known.astype(np.float32), NEIGHBOURHOOD)
+    total = ndimage.uniform_filter(np.where(known, sar, np.float32(0.0)), NEIGHBOURHOOD)
+    mean: npt.NDArray[np.float32] = total / np.maximum(weight, 1e-3)
+    return mean
+
+
+def _scores(
+    paint: Paint, pair: Pair, norm: NormalisationSettings, look: Look
+) -> tuple[Image, Image]:
+    """Return scores and local mean backscatter, both ``(n,)``, where a pair may be judged."""
+    sar = pair.sar(norm)
+    image, scale = paint(sar)
+    target = target_of(pair, look, pair.judged)
+    error = np.abs(like(image[(slice(None), *pair.judged)], target) - target).mean(axis=0)
+    thin = (slice(STEP // 2, None, STEP), slice(STEP // 2, None, STEP))
+    known = np.isfinite(sar[pair.judged])[thin]
+    scores = score(error, scale[pair.judged])[thin][known]
+    return scores, local_mean(sar)[pair.judged][thin][known]
