@@ -12,9 +12,9 @@ import rasterio
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.sar.normalise import NormalisationSettings, fit_normalisation
 from sar2opt.sar.radiometry import to_power
-from sar2opt.training.pairs import normalise_db
 from sar2opt.training.evaluate import Image
 from sar2opt.training.labels import IGNORE
+from sar2opt.training.pairs import normalise_db
 from sar2opt.training.tagger import WeakPair
 
 Tags = npt.NDArray[np.uint8]
