@@ -25,7 +25,7 @@ class CleaningSettings(Settings):
     """What makes a pair unfit."""
 
     least_data: float = Field(0.45, description="share of pixels that have data in both images")
-    most_cloud: float = Field(0.25, description="share of cells that look like cloud or snow")
+    most_cloud: float = Field(0.3, description="share of cells that look like cloud or snow")
     most_saturated: float = Field(
         0.25, description="share of optical pixels at the top of all bands"
     )
@@ -34,7 +34,10 @@ class CleaningSettings(Settings):
         0.6, description="standard deviation of 8 x 8 means of backscatter; less is only speckle"
     )
     most_shift: float = Field(
-        4.0, description="chips: significant displacements beyond this are not corrected, pixels"
+        4.0, description="pixels; chips with a significant displacement beyond this are rejected"
+    )
+    most_shift_of_block: float = Field(
+        6.0, description="the same for blocks of a scene, which hold more to go by"
     )
     registration: bool = Field(True, description="whether displacements are looked for at all")
 
@@ -42,9 +45,8 @@ class CleaningSettings(Settings):
 def luminance(optical: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return the luminance ``(y, x)`` of ``(band, y, x)``, 0 to 255."""
     if len(optical) == 1:
-        return optical[0].astype(np.float32)
-    grey: npt.NDArray[np.float32] = np.tensordot(LUMINANCE, optical.astype(np.float32), axes=1)
-    return grey
+        return np.asarray(optical[0], np.float32)
+    return np.asarray(np.tensordot(LUMINANCE, optical.astype(np.float32), axes=1), np.float32)
 
 
 def why_unfit(pair: Pair, limits: CleaningSettings) -> str:
@@ -73,10 +75,10 @@ def cloud_share(pair: Pair) -> float:
     bright, rough = cells(grey, np.mean), cells(grey, np.std)
     smooth = rough < 20.0
     if len(pair.optical) == 1:
-        return float((smooth & (bright > 225.0)).mean())
+        return float((smooth & (bright > 230.0)).mean())
     bands = np.stack([cells(band.astype(np.float32), np.mean) for band in pair.optical])
-    colourless = bands.max(axis=0) - bands.min(axis=0) < 0.15 * bands.max(axis=0)
-    return float((smooth & colourless & (bright > 190.0)).mean())
+    colourless = bands.max(axis=0) - bands.min(axis=0) < 0.12 * bands.max(axis=0)
+    return float((smooth & colourless & (bright > 205.0)).mean())
 
 
 def sar_spread(pair: Pair) -> float:

@@ -155,14 +155,16 @@ def _registered(pair: Pair, limits: CleaningSettings) -> tuple[Pair, dict[str, A
         "height": round(shift.height, 1),
         "significant": shift.significant,
     }
-    if min(decibel.shape) >= 2 * WINDOW and (bent := estimate_field(decibel, grey)):
+    large = min(decibel.shape) >= 2 * WINDOW
+    if large and (bent := estimate_field(decibel, grey)):
         optical, inside = warp(pair.optical, bent)
         middle = bent.at(np.zeros(1), np.zeros(1)).ravel()
         said |= {"degree": bent.degree, "windows": bent.windows, "spread": round(bent.spread, 2)}
         moved = replace(pair, optical=optical, moved=(round(middle[0]), round(middle[1])))
         return blanked(moved, ~inside), said, ""
     dy, dx = shift.whole
-    if shift.significant and shift.length > limits.most_shift and (dy or dx):
+    most = limits.most_shift_of_block if large else limits.most_shift
+    if (dy or dx) and shift.length > most:
         return pair, said, "misregistered"
     if not (dy or dx):
         return pair, said, ""

@@ -122,9 +122,8 @@ def read_set(folder: Path, *, sources: Iterable[str] | None = None) -> PairSet:
     wanted = None if sources is None else set(sources)
     known = {entry.source for entry in manifest.pairs}
     if wanted is not None and wanted - known:
-        raise PairsError(
-            f"{folder}: has no source {sorted(wanted - known)[0]!r}; it has {', '.join(sorted(known))}"
-        )
+        there = ", ".join(sorted(known))
+        raise PairsError(f"{folder}: has no source {min(wanted - known)!r}; it has {there}")
     pairs = [
         _read_pair(folder, entry)
         for entry in manifest.pairs

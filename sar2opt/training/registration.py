@@ -97,7 +97,7 @@ class Field:
     """A displacement that varies: polynomials of ``degree`` in y and x from -1 to 1."""
 
     degree: int
-    terms: npt.NDArray[np.float64]  # (term, 2) of dy and dx
+    terms: Floats  # (term, 2) of dy and dx
     spread: float  # median distance of the windows from it, pixels
     windows: int
 

@@ -183,7 +183,7 @@ def _on_grid_of(sar: Any, optical: Any, source: SourceSettings) -> Iterator[Any]
 def _read_block(
     sar: Any, optical: Any, window: Window, source: SourceSettings
 ) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8]]:
-    """Return decibels ``(y, x)``, NaN where either has no data, and the picture ``(band, y, x)``."""
+    """Return decibels ``(y, x)``, NaN for no data, and the picture ``(band, y, x)``."""
     values = sar.read(1, window=window)
     valid = (sar.read_masks(1, window=window) > 0) & (optical.dataset_mask(window=window) > 0)
     decibel = np.where(valid, to_db(to_power(values, source.scale)), np.nan).astype(np.float16)
