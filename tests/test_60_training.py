@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from simulated_pairs import simulated_pairs
 
 from sar2opt.errors import ConfigError, OutputError, TrainingError
 from sar2opt.nets.generator import GeneratorSettings
@@ -26,7 +27,6 @@ from sar2opt.training.translator import (
     TranslatorStep,
     TranslatorTraining,
 )
-from simulated_pairs import simulated_pairs
 
 SMALL = GeneratorSettings(eighth=8, quarter=8, half=8, full=4)
 
