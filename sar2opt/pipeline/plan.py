@@ -233,6 +233,7 @@ def _facts(
         software=f"sar2opt {version('sar2opt')}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         look=config.translate.look,
+        legend=translator.look(config.translate.look)[1].legend,
         simulated=bool(scene.attrs.get("simulated", False)),
         command=command,
     )  # fmt: skip
