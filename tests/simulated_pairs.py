@@ -14,7 +14,7 @@ from sar2opt.training.sources import level_of
 SPLITS: tuple[Split, ...] = ("train", "train", "train", "val", "test")
 
 
-def simulated_pair(seed: int, split: Split, look: Look = "natural", side: int = 96) -> Pair:
+def simulated_pair(seed: int, split: Split, look: Look = "natural", side: int = 128) -> Pair:
     kind = ("harbour", "valley", "plain")[seed % 3]
     scene = make_scene(SceneSpec(kind=kind, shape=(side, side), seed=seed))
     decibel = to_db(scene.sar.values[1]).astype(np.float16)

@@ -77,9 +77,11 @@ def restore(step: Step, rng: np.random.Generator, path: Path, config: str) -> di
 class Log:
     """A CSV file of figures by step; lines after ``first`` are of a run that was cut off."""
 
-    def __init__(self, path: Path, first: int) -> None:
+    def __init__(
+        self, path: Path, first: int, sums: dict[str, list[float]] | None = None
+    ) -> None:
         self.path = path
-        self._sums: dict[str, list[float]] = {}
+        self.sums = dict(sums or {})  # of the steps since the last line
         if is_first():
             lines = path.read_text().splitlines(keepends=True) if path.exists() else []
             path.write_text("".join(line for line in lines if int(line.split(",")[0]) <= first))
@@ -87,12 +89,12 @@ class Log:
     def add(self, figures: dict[str, float]) -> None:
         """Take in the figures of one step."""
         for name, value in figures.items():
-            self._sums.setdefault(name, []).append(value)
+            self.sums.setdefault(name, []).append(value)
 
     def write(self, step: int) -> str:
         """Write the means since the last line; return them as a short text."""
-        figures = {name: float(np.mean(values)) for name, values in self._sums.items()}
-        self._sums = {}
+        figures = {name: float(np.mean(values)) for name, values in self.sums.items()}
+        self.sums = {}
         self.line(step, figures)
         return " ".join(f"{name} {value:.3f}" for name, value in figures.items())
 

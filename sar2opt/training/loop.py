@@ -72,7 +72,7 @@ def train_loop(
     state = restore(step, rng, out / CHECKPOINT, config) if resume else {}
     first = int(state.get("step", 0))
     watch = _Watch(check, schedule, out, best=state.get("best", math.inf))
-    log = Log(out / "log.csv", first)
+    log = Log(out / "log.csv", first, state.get("sums"))
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                TextColumn("{task.fields[figures]}"))  # fmt: skip
     with Progress(*columns, disable=not is_first()) as bar:
@@ -88,7 +88,7 @@ def train_loop(
                 bar.update(task, figures=log.write(done))
             if done % schedule.checkpoint == 0 or last:
                 tired = watch(step.average.net, done)
-                facts = {"step": done, "config": config, "best": watch.best}
+                facts = {"step": done, "config": config, "best": watch.best, "sums": log.sums}
                 save(step, rng, out / CHECKPOINT, facts)
                 if tired:
                     break
