@@ -80,9 +80,9 @@ def _values(facts: dict[str, Any]) -> dict[str, Any]:
         "pair that was less held out gave way: "
         f"{counts['pairs partly blanked for that']} pairs lost the shared part, and those of which "
         "too little was left were rejected.",
-        "displaced": f"{len(lengths)} of {len(facts['displacements'])} pairs show a significant "
-        f"displacement of the optical image (half a pixel is within the error); {moved} pairs were "
-        "corrected, blocks of scenes along a polynomial.",
+        "displaced": f"In {len(lengths)} of {len(facts['displacements'])} pairs it could be told "
+        f"how far the optical image lies from the SAR image, to about half a pixel; {moved} pairs "
+        "were corrected, blocks of scenes along a polynomial.",
         "bars": _bars(lengths),
         "notices": facts["notices"],
     }

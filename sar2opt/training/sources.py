@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from PIL import Image as Picture
-from pydantic import Field
+from pydantic import Field, field_validator
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -44,6 +44,17 @@ class SourceSettings(Settings):
     val: tuple[str, ...] = Field((), description="places that are held out to choose by")
     test: tuple[str, ...] = Field((), description="places that are held out to judge by")
     match_tone: bool = Field(False, description="map the optical tones onto those of the scenes")
+
+    @field_validator("place", "label")
+    @classmethod
+    def _has_a_group(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if pattern and not groups:
+            raise ValueError(f"{pattern!r} needs a group in brackets")
+        return pattern
 
     def place_of(self, chip: Path) -> str:
         """Return the place that a chip belongs to."""
@@ -175,7 +186,8 @@ def _on_grid_of(sar: Any, optical: Any, source: SourceSettings) -> Iterator[Any]
         )
     with WarpedVRT(
         optical, crs=sar.crs, transform=sar.transform, width=sar.width, height=sar.height,
-        resampling=Resampling.bilinear, add_alpha=optical.count in (1, 3),
+        resampling=Resampling.bilinear,
+        add_alpha=optical.count in (1, 3),
     ) as warped:  # fmt: skip
         yield warped
 
