@@ -99,10 +99,9 @@ def form_pairs(config: PairsSettings, data: Path, show: Progress) -> Formed:
     names = [source.name for source in config.sources]
     if len(set(names)) < len(names):
         raise PairsError("two sources have one name: a name is also a folder of the set")
-    show("reading", 0, 1)
     norm = NormalisationSettings(quantile=config.norm_quantile)
-    formed = Formed(read_pairs(data, config.sources, norm))
-    show("reading", 1, 1)
+    formed = Formed(read_pairs(data, config.sources, norm, show))
+    show("reading", len(names), len(names))
     formed.counts["read"] = len(formed.pairs)
     order = {pair.name: number for number, pair in enumerate(formed.pairs)}
     if len(order) < len(formed.pairs):

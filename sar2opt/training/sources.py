@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -73,11 +73,16 @@ class SourceSettings(Settings):
 
 
 def read_pairs(
-    root: Path, sources: Sequence[SourceSettings], norm: NormalisationSettings
+    root: Path,
+    sources: Sequence[SourceSettings],
+    norm: NormalisationSettings,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Pair]:
     """Read all pairs of all sources below ``root``; raises ``SceneError`` where one is empty."""
     pairs: list[Pair] = []
-    for source in sources:
+    for number, source in enumerate(sources):
+        if progress:
+            progress("reading", number, len(sources))
         read = read_scene_pairs if source.kind == "scene" else read_chip_pairs
         found = list(read(root, source, norm))
         if not found:
