@@ -227,7 +227,10 @@ def build_pairs(
 
     with _progress() as progress:
         facts = build(config, data, folder, overwrite=overwrite, progress=progress)
+    for sentence in facts["advice"]:
+        err.print(sentence)
     out.print(f"{folder}: {_plain(facts['counts'])}")
+    out.print(f"report: {folder / 'report.html'}")
 
 
 def main() -> None:

@@ -77,9 +77,7 @@ def restore(step: Step, rng: np.random.Generator, path: Path, config: str) -> di
 class Log:
     """A CSV file of figures by step; lines after ``first`` are of a run that was cut off."""
 
-    def __init__(
-        self, path: Path, first: int, sums: dict[str, list[float]] | None = None
-    ) -> None:
+    def __init__(self, path: Path, first: int, sums: dict[str, list[float]] | None = None) -> None:
         self.path = path
         self.sums = dict(sums or {})  # of the steps since the last line
         if is_first():

@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.float32]
 CELLS = 32  # a side
 STEPS = (0, CELLS // 4, CELLS // 2)  # where quadrants begin
 ALIKE = 0.95  # correlation
+AT_ONCE = 1024  # images that are compared with all others; memory grows with it
 TEXTURE = 0.02  # of the range: below this a quadrant shows nothing to compare
 
 
@@ -46,7 +47,7 @@ class Overlap:
 
 
 def equal_pairs(pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
-    """Yield which pair has the very SAR or optical pixels of an earlier one: (earlier, later)."""
+    """Yield which pairs have the very SAR or optical pixels of an earlier one: (earlier, later)."""
     seen: dict[bytes, int] = {}
     for number, pair in enumerate(pairs):
         keys = [
@@ -80,23 +81,34 @@ def _overlaps_of(pairs: Sequence[Pair], numbers: list[int], across: bool) -> lis
         _quadrants([_filled(luminance(p.optical), p) for p in chosen], 255.0),
         _quadrants([_filled(p.decibel, p) for p in chosen], 25.0),
     ]
-    order = np.array(numbers)
     splits = [pair.split for pair in chosen]
-    best = np.full((len(numbers),) * 2, np.float32(ALIKE))
-    which = np.full(best.shape, -1, np.int8)
     offsets = list(product(STEPS, STEPS))
-    for u, v in product(range(len(offsets)), repeat=2):
-        for quadrants in looks:
-            alike = quadrants[:, u] @ quadrants[:, v].T
-            better = alike > best
-            best[better], which[better] = alike[better], u * len(offsets) + v
     found = []
-    for i, j in np.argwhere(np.triu(which >= 0, 1)):
-        if across and splits[i] == splits[j]:
-            continue
-        (y0, x0), (y1, x1) = (offsets[int(k)] for k in divmod(int(which[i, j]), len(offsets)))
-        found.append(Overlap(int(order[i]), int(order[j]), (y0 - y1) * rows, (x0 - x1) * cols))
+    for start in range(0, len(numbers), AT_ONCE):
+        which = _best_match(looks, slice(start, start + AT_ONCE))
+        for row, j in np.argwhere(which >= 0):
+            i = start + row
+            if i < j and not (across and splits[i] == splits[j]):
+                match = divmod(int(which[row, j]), len(offsets))
+                (y0, x0), (y1, x1) = (offsets[quadrant] for quadrant in match)
+                displacement = ((y0 - y1) * rows, (x0 - x1) * cols)
+                found.append(Overlap(numbers[i], numbers[j], *displacement))
     return found
+
+
+def _best_match(looks: list[Floats], some: slice) -> npt.NDArray[np.int8]:
+    """Return for some images against all which two quadrants are most alike, ``(some, all)``.
+
+    9 times the quadrant of the first plus that of the second; -1 where none are ``ALIKE``.
+    """
+    shape = (len(looks[0][some]), len(looks[0]))
+    best, which = np.full(shape, np.float32(ALIKE)), np.full(shape, -1, np.int8)
+    count = looks[0].shape[1]
+    for quadrants, u, v in product(looks, range(count), range(count)):
+        alike = quadrants[some, u] @ quadrants[:, v].T
+        better = alike > best
+        best[better], which[better] = alike[better], u * count + v
+    return which
 
 
 def _quadrants(images: list[Any], span: float) -> Floats:

@@ -28,6 +28,7 @@ from sar2opt.training.cleaning import CleaningSettings, luminance, why_unfit
 from sar2opt.training.leakage import blank_shared, blanked, check_leakage
 from sar2opt.training.likeness import equal_pairs, find_overlaps
 from sar2opt.training.pair_folder import staged_folder
+from sar2opt.training.pair_report import advice, write_report
 from sar2opt.training.pair_set import Progress, write_set
 from sar2opt.training.pairs import SPLITS, Pair
 from sar2opt.training.registration import (
@@ -88,6 +89,7 @@ def build_pairs(
     with staged_folder(out, overwrite=overwrite) as folder:
         formed = form_pairs(config, data, show)
         facts = _facts(config, formed)
+        write_report(folder, formed.pairs, formed.rejected, facts)
         write_set(folder, formed.pairs, facts, show)
     return facts
 
@@ -97,10 +99,9 @@ def form_pairs(config: PairsSettings, data: Path, show: Progress) -> Formed:
     names = [source.name for source in config.sources]
     if len(set(names)) < len(names):
         raise PairsError("two sources have one name: a name is also a folder of the set")
-    show("reading", 0, 1)
     norm = NormalisationSettings(quantile=config.norm_quantile)
-    formed = Formed(read_pairs(data, config.sources, norm))
-    show("reading", 1, 1)
+    formed = Formed(read_pairs(data, config.sources, norm, show))
+    show("reading", len(names), len(names))
     formed.counts["read"] = len(formed.pairs)
     order = {pair.name: number for number, pair in enumerate(formed.pairs)}
     if len(order) < len(formed.pairs):
@@ -203,7 +204,7 @@ def _part(
 
 
 def _each(work: Callable[[Pair], T], pairs: list[Pair], step: str, show: Progress) -> Iterator[T]:
-    """Yield ``work`` of each pair in order, on a few threads: NumPy lets go of the lock."""
+    """Yield ``work`` of each pair in order, on a few threads: SciPy lets go of the lock."""
     with ThreadPoolExecutor(WORKERS) as pool:
         for number, result in enumerate(pool.map(work, pairs), 1):
             show(step, number, len(pairs))
@@ -236,6 +237,7 @@ def _facts(config: PairsSettings, formed: Formed) -> dict[str, Any]:
         "configuration": config.model_dump(mode="json"),
         "notices": list(config.notices),
         "counts": {**formed.counts, "kept": len(formed.pairs)},
+        "advice": advice(formed.pairs),
         "sources": sources,
         "rejected": {pair.name: reason for pair, reason in formed.rejected},
         "displacements": formed.shifts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from PIL import Image as Picture
-from pydantic import Field
+from pydantic import Field, field_validator
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -48,6 +48,17 @@ class SourceSettings(Settings):
     own_level: bool = Field(False, description="each chip was stretched on its own")
     match_tone: bool = Field(False, description="map the optical tones onto those of the scenes")
 
+    @field_validator("place", "label")
+    @classmethod
+    def _has_a_group(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if pattern and not groups:
+            raise ValueError(f"{pattern!r} needs a group in brackets")
+        return pattern
+
     def place_of(self, chip: Path) -> str:
         """Return the place that a chip belongs to."""
         place = _group(self.place, chip.name) or chip.stem
@@ -65,11 +76,16 @@ class SourceSettings(Settings):
 
 
 def read_pairs(
-    root: Path, sources: Sequence[SourceSettings], norm: NormalisationSettings
+    root: Path,
+    sources: Sequence[SourceSettings],
+    norm: NormalisationSettings,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Pair]:
     """Read all pairs of all sources below ``root``; raises ``SceneError`` where one is empty."""
     pairs: list[Pair] = []
-    for source in sources:
+    for number, source in enumerate(sources):
+        if progress:
+            progress("reading", number, len(sources))
         read = read_scene_pairs if source.kind == "scene" else read_chip_pairs
         found = list(read(root, source, norm))
         if not found:
@@ -177,7 +193,8 @@ def _on_grid_of(sar: Any, optical: Any, source: SourceSettings) -> Iterator[Any]
         )
     with WarpedVRT(
         optical, crs=sar.crs, transform=sar.transform, width=sar.width, height=sar.height,
-        resampling=Resampling.bilinear, add_alpha=optical.count in (1, 3),
+        resampling=Resampling.bilinear,
+        add_alpha=optical.count in (1, 3),
     ) as warped:  # fmt: skip
         yield warped
 
