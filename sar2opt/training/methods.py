@@ -53,6 +53,11 @@ def translator_method(translator: Translator, look: Look) -> Method:
     return lambda sar: paint(sar)[0]
 
 
+def promised_width(translator: Translator, look: Look) -> float:
+    """Return how many of its scales a bundle says that 90 % of the errors stay below."""
+    return float(-np.log(0.1) * translator.card.trust_gain)
+
+
 def padded_to(sar: Image, stride: int) -> Image:
     """Return the image with 0, the level of the scene, for no data and up to whole strides."""
     return np.pad(np.nan_to_num(sar, nan=0.0), [(0, -size % stride) for size in sar.shape])
