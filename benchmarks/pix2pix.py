@@ -4,14 +4,14 @@
         [--resume] [--beside MODEL ...] [--batch 1] [--device auto]
 
 Isola et al. 2017: a U-Net generator of 256 pixels with dropout in its decoder, a discriminator of
-70 x 70 patches that sees input and output, binary cross-entropy and 100 times the L1 distance, Adam
-at 2e-4 with betas 0.5 and 0.999, batches of one, weights drawn from N(0, 0.02), batch norm with the
-statistics of the image in training and in use. Images are jittered as there: tiles are resampled from
-256 to 286 pixels, cut to 256 at random and mirrored. That resamples backscatter as if it were a
-photograph; it is the published recipe. Input is normalised backscatter, mapped to [-1, 1].
+70 x 70 patches that sees input and output, binary cross-entropy and 100 times the L1 distance,
+Adam at 2e-4 with betas 0.5 and 0.999, batches of one, weights drawn from N(0, 0.02), batch norm
+with the statistics of the image in training and in use. Images are jittered as there: resampled
+from 256 to 286 pixels, cut to 256 at random and mirrored. That resamples backscatter as if it were
+a photograph; it is the published recipe. Input is normalised backscatter, mapped to [-1, 1].
 
-Training time counts, not steps; what a checkpoint has had is not had again. Judged on test pairs cut
-into tiles of 256 pixels; a bundle beside it is judged on the same tiles.
+Training time counts, not steps; what a checkpoint has had is not had again. Judged on test pairs
+cut into tiles of 256 pixels; a bundle beside it is judged on the same tiles, without a margin.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sar2opt.training.pair_set import read_set
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sar2opt.errors import Sar2optError, SceneError
+from sar2opt.errors import PairsError, Sar2optError
 from sar2opt.nets.models import choose_device, choose_precision
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.tiles.engine import count_workers
@@ -40,6 +39,7 @@ from sar2opt.training.evaluation import without_nan
 from sar2opt.training.features import load_perception
 from sar2opt.training.judge import Row, judge
 from sar2opt.training.methods import Method, translator_method
+from sar2opt.training.pair_set import read_set
 from sar2opt.training.pairs import Image, Look, Pair, split_of
 from sar2opt.training.tables import markdown, table_of
 
@@ -189,7 +189,7 @@ class Pix2Pix:
         """Go on from a checkpoint of the same recipe, however long that one had."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["recipe"] != asdict(replace(self.recipe, minutes=0.0)):
-            raise SceneError(f"{path}: belongs to another recipe: {state['recipe']}")
+            raise PairsError(f"{path}: belongs to another recipe: {state['recipe']}")
         for net, own in zip((self.generator, self.discriminator), state["nets"], strict=True):
             net.load_state_dict(own)
         for optimiser, own in zip(self.optimisers, state["optimisers"], strict=True):
@@ -216,13 +216,13 @@ def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def to_input(sar: Image) -> Tensor:
-    """Return normalised backscatter ``(y, x)`` as ``(1, y, x)`` in [-1, 1]; no data is the level."""
+    """Return normalised backscatter ``(y, x)`` as ``(1, y, x)`` in [-1, 1]."""
     known = torch.from_numpy(np.nan_to_num(sar, nan=0.0))[None]
     return 2.0 * (known - NORM.low) / (NORM.high - NORM.low) - 1.0
 
 
 def tiles_of(pairs: Sequence[Pair], look: Look) -> list[Pair]:
-    """Cut the part of pairs that may be judged into tiles of 256 pixels, with data nearly all over."""
+    """Cut pairs into tiles of 256 pixels with data nearly all over; held-out ones without rim."""
     tiles = []
     for pair in pairs:
         inner = pair.judged if pair.split != "train" else (slice(None), slice(None))
@@ -285,13 +285,13 @@ def benchmark(
     pairs = read_set(data).pairs
     tiles = tiles_of(pairs, recipe.look)
     if not split_of(tiles, "train") or not split_of(tiles, "test"):
-        raise SceneError(
+        raise PairsError(
             f"{data}: no tiles of {TILE} pixels to train and to judge {recipe.look} on"
         )
     translators = load_translators(beside)
     for name, translator in translators.items():
         if translator.card.normalisation != NORM:
-            raise SceneError(f"{name}: normalises otherwise than this benchmark: judge it apart")
+            raise PairsError(f"{name}: normalises otherwise than this benchmark: judge it apart")
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / f"pix2pix_{recipe.look}.pt"
     model = Pix2Pix(recipe)

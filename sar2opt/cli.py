@@ -31,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+pairs = typer.Typer(help="Sets of pairs to train on.", no_args_is_help=True)
+app.add_typer(pairs, name="pairs")
 # what is printed holds names of files, which are no markup, and which no line break may split
 out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -219,6 +221,21 @@ def evaluate(
             split=split.value, beside=beside or (), teacher=teacher, progress=progress,
         )  # fmt: skip
     out.print(f"{folder}: evaluation.md, evaluation.html and evaluation.json")
+
+
+@pairs.command("build")
+def build_pairs(
+    config: Annotated[Path, typer.Argument(help="TOML such as configs/pairs/sentinel.toml")],
+    data: Annotated[Path, typer.Option(help="folder that the sources' paths are relative to")],
+    folder: Annotated[Path, typer.Option("--out", help="the set goes here")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier set")] = False,
+) -> None:
+    """Form a clean, split, paired set from scenes and chips, with a report."""
+    from sar2opt.training.pair_build import build_pairs as build
+
+    with _progress() as progress:
+        facts = build(config, data, folder, overwrite=overwrite, progress=progress)
+    out.print(f"{folder}: {_plain(facts['counts'])}")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ The tree::
     │   └── BandError         ... because it lacks the band that was asked for
     ├── LayerError            a vector file (area of interest, reference) cannot be used
     ├── ConfigError           a setting is unknown or out of range
+    ├── PairsError            a set of pairs cannot be formed, or is not what it says
     ├── ModelError            a model bundle is missing, damaged or unsafe
     ├── OutputError           the products cannot be written
     └── ConventionError       an array breaks the convention of ``raster.py``
@@ -44,6 +45,10 @@ class LayerError(Sar2optError):
 
 class ConfigError(Sar2optError):
     """A setting is unknown or out of range."""
+
+
+class PairsError(Sar2optError):
+    """A set of pairs cannot be formed, or is not what it says."""
 
 
 class ModelError(Sar2optError):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sar2opt.errors import SceneError
+from sar2opt.errors import PairsError
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.baselines import baselines
 from sar2opt.training.calibrate import local_mean, place_scores
@@ -149,11 +149,11 @@ def test_features_are_compared_over_all_images_of_a_row() -> None:
 
 
 def test_a_set_without_the_split_or_the_look_is_refused() -> None:
-    with pytest.raises(SceneError, match="'val' holds no pairs of the look 'natural'"):
+    with pytest.raises(PairsError, match="'val' holds no pairs of the look 'natural'"):
         judge({}, pairs_of(), NORM, "natural", split="val")
-    with pytest.raises(SceneError, match="no pairs of the look 'vivid'"):
+    with pytest.raises(PairsError, match="no pairs of the look 'vivid'"):
         judge({}, pairs_of(), NORM, "vivid")
-    with pytest.raises(SceneError, match="no training pairs"):
+    with pytest.raises(PairsError, match="no training pairs"):
         judge({}, pairs_of()[4:], NORM, "natural")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from sar2opt.errors import ConfigError, ModelError, SceneError
+from sar2opt.errors import ConfigError, ModelError, PairsError
 from sar2opt.nets.models import Translator, load_model
 from sar2opt.products.folder import output_errors
 from sar2opt.sar.normalise import NormalisationSettings
@@ -45,7 +45,7 @@ def evaluate(
     """Judge a bundle, beside others and the baselines, on a split of the set of pairs ``data``.
 
     Writes ``evaluation.md``, ``evaluation.html`` and ``evaluation.json`` into ``out``; returns
-    the folder. Raises ``ModelError``, ``SceneError``, ``ConfigError`` or ``OutputError``.
+    the folder. Raises ``ModelError``, ``PairsError``, ``ConfigError`` or ``OutputError``.
     """
     translators = load_translators([model, *beside])
     judge_of_cover = load_teacher(teacher) if teacher else None
@@ -53,7 +53,7 @@ def evaluate(
     chosen = split_of(found.pairs, split)
     if not chosen:
         counts = ", ".join(f"{name} {len(split_of(found.pairs, name))}" for name in SPLITS)
-        raise SceneError(f"{data}: the split {split!r} holds no pairs; the set has {counts}")
+        raise PairsError(f"{data}: the split {split!r} holds no pairs; the set has {counts}")
     result = measure(
         translators, found.pairs, split, teacher=judge_of_cover, facts=found.facts,
         progress=progress,
@@ -100,7 +100,7 @@ def measure(
     ]  # fmt: skip
     if not looks:
         have = ", ".join(sorted({pair.look for pair in chosen}))
-        raise SceneError(f"{name} has none of the looks of the split {split!r}: {have}")
+        raise PairsError(f"{name} has none of the looks of the split {split!r}: {have}")
     eye = load_perception()
     rows: list[Row] = []
     trust: dict[Look, dict[str, Mapping[str, Coverage]]] = {}

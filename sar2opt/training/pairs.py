@@ -22,6 +22,14 @@ GUARD = 64  # pixels at the rim of a held-out block that are not judged: trainin
 
 
 @dataclass(frozen=True)
+class Ground:
+    """Where a pair lies on the Earth: ``transform`` is that of ``affine``, six numbers."""
+
+    crs: str  # WKT, or EPSG:number
+    transform: tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
 class Pair:
     """A pair of images on one grid, in one place.
 
@@ -29,6 +37,7 @@ class Pair:
     ``(band, y, x)`` uint8 of one (grey) or three bands; ``look`` says what kind of target that is;
     ``levels`` are the normalisation levels to choose from, in dB: that of the whole source first.
     ``tone`` is the gain and offset that give the target the tone of its look, band by band.
+    ``moved`` is the displacement ``(dy, dx)`` that was taken out of the optical image, in pixels.
     """
 
     name: str  # unique among the pairs
@@ -41,6 +50,8 @@ class Pair:
     levels: tuple[float, ...]
     tone: Tone
     label: str = ""  # a weak class of the whole pair, where there is one
+    ground: Ground | None = None  # None: not georeferenced
+    moved: tuple[int, int] = (0, 0)
 
     def sar(self, norm: NormalisationSettings) -> Image:
         """Return normalised backscatter ``(y, x)``; NaN is no data."""

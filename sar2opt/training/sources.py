@@ -1,25 +1,30 @@
-"""Sources of pairs as they lie on the disk: two whole scenes on one grid, or folders of chips."""
+"""Sources of pairs as they lie on the disk: two whole scenes, or folders of chips."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 from PIL import Image as Picture
 from pydantic import Field
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 
 from sar2opt.config import Scale, Settings
-from sar2opt.errors import SceneError
+from sar2opt.errors import ConfigError, SceneError
 from sar2opt.nets.losses import LUMINANCE
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.sar.radiometry import to_db, to_power
-from sar2opt.training.pairs import BLOCK, Look, Pair, Split, Tone, split_of, split_of_place
+from sar2opt.training.pairs import BLOCK, Ground, Look, Pair, Split, Tone, split_of, split_of_place
 
 
 class SourceSettings(Settings):
@@ -33,9 +38,21 @@ class SourceSettings(Settings):
     scale: Scale = "display-amplitude"
     place: str = Field(r"(.+)", description="chips: the first group of this names the place")
     label: str = Field("", description="chips: the first group of this, in the path, is a class")
+    run: int = Field(
+        0, ge=0, description="chips: that many numbers in a row are one place; 0: each its own"
+    )
     val: tuple[str, ...] = Field((), description="places that are held out to choose by")
     test: tuple[str, ...] = Field((), description="places that are held out to judge by")
     match_tone: bool = Field(False, description="map the optical tones onto those of the scenes")
+
+    def place_of(self, chip: Path) -> str:
+        """Return the place that a chip belongs to."""
+        place = _group(self.place, chip.name) or chip.stem
+        if not self.run:
+            return place
+        if not place.isdecimal():
+            raise ConfigError(f"source {self.name!r}: run needs a number as place, not {place!r}")
+        return str(int(place) // self.run)
 
     def split(self, place: str) -> Split:
         """Return the split of a place: as listed, or else by hash."""
@@ -62,43 +79,136 @@ def read_pairs(
 def read_scene_pairs(
     root: Path, source: SourceSettings, norm: NormalisationSettings
 ) -> Iterator[Pair]:
-    """Cut a pair of scenes on one grid into blocks, each a place of its own."""
-    with rasterio.open(root / source.sar) as sar, rasterio.open(root / source.optical) as optical:
-        if sar.shape != optical.shape or sar.transform != optical.transform:
-            raise SceneError(f"source {source.name!r}: the two scenes are not on one grid")
-        values, rgb = sar.read(1), optical.read()
-        valid = (values != sar.nodata) & (optical.dataset_mask() > 0)
-    decibel = np.where(valid, to_db(to_power(values, source.scale)), np.nan).astype(np.float16)
-    level = level_of(decibel, norm)
-    for y in range(0, decibel.shape[0], BLOCK):
-        for x in range(0, decibel.shape[1], BLOCK):
-            block = (slice(y, y + BLOCK), slice(x, x + BLOCK))
-            if np.isfinite(decibel[block]).mean() > 0.5:
-                place = f"{y // BLOCK}-{x // BLOCK}"
-                yield _pair(source, place, place, decibel[block], rgb[(slice(None), *block)],
-                            (level,))  # fmt: skip
+    """Cut a pair of scenes into blocks of the SAR grid, each a place of its own.
+
+    The optical image is warped to the grid of the SAR image, which is never resampled; its CRS may
+    be any other. Raises ``SceneError`` where a file is missing or is not what it should be.
+    """
+    blocks, sample = [], []
+    paths = [root / source.sar, root / source.optical]
+    for path in paths:
+        if not path.is_file():
+            raise SceneError(f"source {source.name!r}: there is no file {path}")
+    with rasterio.open(paths[0]) as sar, rasterio.open(paths[1]) as optical:
+        ground = _ground(sar)
+        with _on_grid_of(sar, optical, source) as warped:
+            for y in range(0, sar.height, BLOCK):
+                for x in range(0, sar.width, BLOCK):
+                    window = Window.from_slices(
+                        (y, min(y + BLOCK, sar.height)), (x, min(x + BLOCK, sar.width))
+                    )
+                    decibel, picture = _read_block(sar, warped, window, source)
+                    valid = np.isfinite(decibel)
+                    sample.append(decibel[::4, ::4][valid[::4, ::4]])
+                    if valid.mean() > 0.5:
+                        place = f"{y // BLOCK}-{x // BLOCK}"
+                        blocks.append((place, decibel, picture, _moved(ground, y, x)))
+    if blocks:
+        level = level_of(np.concatenate(sample), norm)
+        for place, decibel, picture, where in blocks:
+            pair = _pair(source, place, place, decibel, picture, (level,))
+            yield replace(pair, ground=where)
 
 
 def read_chip_pairs(
     root: Path, source: SourceSettings, norm: NormalisationSettings
 ) -> Iterator[Pair]:
-    """Read a folder of chips; the level is that of the whole source, or the chip's own."""
+    """Read a folder of chips; the level is that of the whole source, or the chip's own.
+
+    Raises ``SceneError`` where the partner of a chip is missing, has another size, or is no image.
+    """
     chips = []
     for path in sorted(root.glob(source.sar)):
-        other = path.with_name(path.name.replace("_sar", source.optical))
-        with Picture.open(path) as sar, Picture.open(other) as optical:
-            values = np.asarray(sar.convert("L"))
-            wanted = "L" if source.look == "grey" else "RGB"
-            rgb = np.atleast_3d(np.asarray(optical.convert(wanted))).transpose(2, 0, 1)
+        values, rgb = _read_chip(path, source)
         decibel = to_db(to_power(values, source.scale)).astype(np.float16)
         chips.append((path.relative_to(root), decibel, rgb))
     if chips:
-        common = level_of(np.stack([decibel for _, decibel, _ in chips]), norm)
+        stems = Counter(path.stem for path, _, _ in chips)
+        common = level_of(np.concatenate([decibel.ravel() for _, decibel, _ in chips]), norm)
         for path, decibel, rgb in chips:
-            place = _group(source.place, path.name) or path.stem
+            place = source.place_of(path)
             label = _group(source.label, path.as_posix()) if source.label else ""
             levels = (common, level_of(decibel, norm))
-            yield _pair(source, path.stem, place, decibel, rgb, levels, label)
+            folder = f"{path.parent.name}/" if stems[path.stem] > 1 else ""
+            yield _pair(source, folder + path.stem, place, decibel, rgb, levels, label)
+
+
+def _read_chip(
+    path: Path, source: SourceSettings
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    other = path.with_name(path.name.replace("_sar", source.optical))
+    if other == path or not other.is_file():
+        raise SceneError(f"{path}: its optical partner {other.name} is missing")
+    try:
+        with Picture.open(path) as sar, Picture.open(other) as optical:
+            if sar.size != optical.size:
+                raise SceneError(
+                    f"{path}: is {sar.width} x {sar.height} pixels, its optical partner "
+                    f"{optical.width} x {optical.height}: a pair must have one size"
+                )
+            wanted = "L" if source.look == "grey" else "RGB"
+            image = np.atleast_3d(np.asarray(optical.convert(wanted))).transpose(2, 0, 1)
+            return np.asarray(sar.convert("L")), image
+    except OSError as error:
+        raise SceneError(f"{path}: the pair cannot be read: {error}") from error
+
+
+@contextmanager
+def _on_grid_of(sar: Any, optical: Any, source: SourceSettings) -> Iterator[Any]:
+    """Give the optical image on the grid of the SAR image: itself, if it is on it already.
+
+    Bilinear, which GDAL widens to the coarser pixel, so finer imagery is averaged.
+    """
+    if set(optical.dtypes) != {"uint8"} or optical.count not in (1, 3, 4):
+        raise SceneError(
+            f"source {source.name!r}: the optical image has {optical.count} bands of "
+            f"{optical.dtypes[0]}: give grey or red, green, blue as 8-bit numbers"
+        )
+    same = sar.shape == optical.shape and sar.transform.almost_equals(optical.transform)
+    if same and (sar.crs == optical.crs or not (sar.crs and optical.crs)):
+        yield optical
+        return
+    if not (sar.crs and optical.crs):
+        raise SceneError(
+            f"source {source.name!r}: the two scenes are not on one grid, and without a CRS in "
+            "both files the one cannot be warped to the other"
+        )
+    with WarpedVRT(
+        optical, crs=sar.crs, transform=sar.transform, width=sar.width, height=sar.height,
+        resampling=Resampling.bilinear, add_alpha=optical.count in (1, 3),
+    ) as warped:  # fmt: skip
+        yield warped
+
+
+def _read_block(
+    sar: Any, optical: Any, window: Window, source: SourceSettings
+) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8]]:
+    """Return decibels ``(y, x)``, NaN for no data, and the picture ``(band, y, x)``."""
+    values = sar.read(1, window=window)
+    valid = (sar.read_masks(1, window=window) > 0) & (optical.dataset_mask(window=window) > 0)
+    decibel = np.where(valid, to_db(to_power(values, source.scale)), np.nan).astype(np.float16)
+    picture = optical.read(indexes=[1] if optical.count < 3 else [1, 2, 3], window=window)
+    if source.look == "grey" and len(picture) == 3:
+        grey = np.tensordot(np.array(LUMINANCE, np.float32), picture.astype(np.float32), axes=1)
+        picture = np.round(grey)[None].astype(np.uint8)
+    elif source.look != "grey" and len(picture) == 1:
+        raise SceneError(f"source {source.name!r}: the optical image is grey: say look = 'grey'")
+    return decibel, picture
+
+
+def _ground(sar: Any) -> Ground | None:
+    if not sar.crs:
+        return None
+    number = sar.crs.to_epsg()
+    return Ground(f"EPSG:{number}" if number else sar.crs.to_wkt(), tuple(sar.transform)[:6])
+
+
+def _moved(ground: Ground | None, y: int, x: int) -> Ground | None:
+    """Return the ground of the window that begins at row ``y`` and column ``x``."""
+    if ground is None:
+        return None
+    a, b, c, d, e, f = ground.transform
+    return Ground(ground.crs, (a, b, c + a * x + b * y, d, e, f + d * x + e * y))
 
 
 def match_tones(pairs: Sequence[Pair], sources: Sequence[SourceSettings]) -> dict[str, Tone]:
@@ -161,7 +271,7 @@ def _group(pattern: str, text: str) -> str:
 
 def _tone(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
     sample = np.concatenate(
-        [pair.optical[:, ::8, ::8].reshape(pair.optical.shape[0], -1) for pair in pairs], axis=1
+        [p.optical[:, ::8, ::8][:, np.isfinite(p.decibel[::8, ::8])] for p in pairs], axis=1
     )
     return [(float(band.mean()) / 255.0, float(band.std()) / 255.0) for band in sample]
 
