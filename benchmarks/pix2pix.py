@@ -95,7 +95,7 @@ def make_generator(bands: int, width: int) -> nn.Module:
     for outer in (4, 2, 1):
         net = Level(outer * width, 2 * outer * width, net)
     return nn.Sequential(
-        nn.Conv2d(1, width, 4, 2, 1), net, nn.ReLU(),
+        nn.Conv2d(1, width, 4, 2, 1, bias=False), net, nn.ReLU(),
         nn.ConvTranspose2d(2 * width, bands, 4, 2, 1), nn.Tanh(),
     ).apply(_draw_weights)  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any
 from sar2opt.training.conformal import Coverage
 from sar2opt.training.judge import Row
 from sar2opt.training.pairs import Look, Split
-from sar2opt.training.tables import COLUMNS, markdown, table_of
+from sar2opt.training.tables import COLUMNS, markdown, share_of, table_of
 
 LOOKS: tuple[Look, ...] = ("natural", "vivid", "grey")
 PROTOCOL = {
@@ -85,10 +85,14 @@ def versions() -> dict[str, str]:
 
 
 def _trust_lines(trust: Mapping[str, Mapping[str, Coverage]]) -> list[str]:
-    lines = ["", "Trust: share of errors within the interval that promises 90 %, by place.", ""]
+    lines = [
+        "",
+        "Trust: share of errors within the interval that promises 90 %, a mean over places with its standard error.",
+        "",
+    ]
     lines += [f"| places | {' | '.join(trust)} |", "|---" * (1 + len(trust)) + "|"]
     for group, first in next(iter(trust.values()), {}).items():
-        shares = [f"{100 * found[group].share:.1f} %" for found in trust.values()]
+        shares = [share_of(found[group]) for found in trust.values()]
         lines.append(f"| {group} ({first.places}) | {' | '.join(shares)} |")
     return lines
 

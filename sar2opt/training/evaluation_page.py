@@ -18,7 +18,7 @@ from sar2opt.training.evaluation import PROTOCOL, Evaluation, versions
 from sar2opt.training.judge import like
 from sar2opt.training.methods import Method, translator_method
 from sar2opt.training.pairs import Image, Look, Pair, split_of
-from sar2opt.training.tables import COLUMNS, table_of
+from sar2opt.training.tables import COLUMNS, share_of, table_of
 
 SAMPLES = 3  # of each source
 SIDE = 320  # pixels; of a block the middle is shown
@@ -62,6 +62,7 @@ def page_of(
         samples={look: samples(result, translators, pairs, look) for look in result.looks},
         columns=[column for column in COLUMNS if column in used],
         protocol=PROTOCOL,
+        share_of=share_of,
         versions=versions(),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sar2opt.training.conformal import Coverage
 from sar2opt.training.judge import ALL, Row
 from sar2opt.training.pairs import Look
 
@@ -87,6 +88,12 @@ def title_of(row: Row) -> str:
 def cell(value: float, digits: int) -> str:
     """Return a figure as text; a dash where it says nothing."""
     return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+
+
+def share_of(coverage: Coverage) -> str:
+    """Return a coverage in percent, with its standard error where there is one."""
+    error = f" ± {100 * coverage.error:.1f}" if np.isfinite(coverage.error) else ""
+    return f"{100 * coverage.share:.1f}{error} %" if np.isfinite(coverage.share) else "-"
 
 
 def markdown(table: Table) -> str:
