@@ -87,7 +87,8 @@ def versions() -> dict[str, str]:
 def _trust_lines(trust: Mapping[str, Mapping[str, Coverage]]) -> list[str]:
     lines = [
         "",
-        "Trust: share of errors within the interval that promises 90 %, a mean over places with its standard error.",
+        "Trust: share of errors within the interval that promises 90 %, a mean over places with "
+        "its standard error.",
         "",
     ]
     lines += [f"| places | {' | '.join(trust)} |", "|---" * (1 + len(trust)) + "|"]

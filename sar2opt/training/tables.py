@@ -48,7 +48,8 @@ COLUMNS = (
            "alike on the generated and on the real image"),
     Column("lpips", "LPIPS", 3, "learned perceptual distance (Zhang et al. 2018, AlexNet)"),
     Column("dists", "DISTS", 3, "structure and texture distance (Ding et al. 2020)"),
-    Column("fid", "FID", 1, "Frechet Inception distance (Heusel et al. 2017)"),
+    Column("fid", "FID", 1, "Frechet Inception distance (Heusel et al. 2017) of windows of "
+           "256 pixels; few images make it larger, so compare within this table only"),
 )  # fmt: skip
 
 
