@@ -34,7 +34,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sar2opt import RunConfig, load_config, load_model
-from sar2opt.pipeline.block import open_scene_of
+from sar2opt.pipeline.resources import open_scene_of
+from sar2opt.raster import take_band
 from sar2opt.tiles.apply import predict_block, read_padded
 from sar2opt.tiles.model import Tiles
 from sar2opt.tiles.plan import Plan
@@ -166,7 +167,7 @@ def count_computed(config: RunConfig) -> tuple[tuple[int, int], dict[str, int]]:
     plan = Plan((rows, cols), config.engine.block, max(model.stride for model in models))
     computed = {}
     for model in models:
-        band = scene.sel(band=[model.choose_band(scene, config.scene.polarisation)])
+        band = take_band(scene, model.choose_band(scene, config.scene.polarisation))
         counter = Counter(model.bands_in, model.bands_out, model.margin, model.stride)
         for block in plan.blocks():
             predict_block(counter, lambda window, band=band: read_padded(band, window), block)

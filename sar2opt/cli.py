@@ -31,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+models_app = typer.Typer(pretty_exceptions_enable=False)
+app.add_typer(models_app, name="models")
 pairs = typer.Typer(help="Sets of pairs to train on.", no_args_is_help=True)
 app.add_typer(pairs, name="pairs")
 # what is printed holds names of files, which are no markup, and which no line break may split
@@ -80,7 +82,7 @@ def run(
         Path | None, typer.Option("--out", help="products land in OUT/SCENE/")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML; 'sar2opt config' prints one")] = None,
-    look: Annotated[str | None, typer.Option(help="natural, clear or grey")] = None,
+    look: Annotated[str | None, typer.Option(help="natural, clear, vivid or grey")] = None,
     scale: Scale = None,
     polarisation: Polarisation = None,
     nodata: Nodata = None,
@@ -156,22 +158,43 @@ def config() -> None:
     print(default_toml(RunConfig), end="")
 
 
-@app.command()
-def models(
-    name: Annotated[str | None, typer.Argument(help="print the whole card of this one")] = None,
-) -> None:
-    """List the model bundles that ship, or print a model card."""
-    from sar2opt.nets.bundle import find_bundle, read_card, sha256, shipped_bundles
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """List the model bundles that ship; print the card of one; pack a checkpoint."""
+    from sar2opt.nets.bundle import read_card, sha256, shipped_bundles
 
-    if name is not None:
-        print(read_card(find_bundle(name)).markdown(), end="")
+    if context.invoked_subcommand is not None:
         return
     for path in shipped_bundles():
         card = read_card(path)
         out.print(f"{card.name} ({card.kind}), sha256 {sha256(path)[:16]}\n  {card.summary}")
-        if card.looks:
-            out.print(f"  looks: {', '.join(card.looks)}")
+        for name, look in card.looks.items():
+            default = ", the default" if name == card.default_look else ""
+            out.print(f"  look {name}{default}: {look.legend}")
         out.print(f"  must not be used for: {'; '.join(card.limits)}\n")
+
+
+@models_app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="name of a shipped bundle, or a .safetensors file")],
+) -> None:
+    """Print a model card."""
+    from sar2opt.nets.bundle import find_bundle, read_card
+
+    print(read_card(find_bundle(name)).markdown(), end="")
+
+
+@models_app.command("pack")
+def pack_model(
+    checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt or best.pt of a training")],
+    data: Annotated[Path, typer.Option(help="the set of pairs that it was trained on")],
+    bundle: Annotated[Path, typer.Option("--out", help="the .safetensors file to write")],
+) -> None:
+    """Calibrate and judge a checkpoint on held-out places, and pack it as a bundle with a card."""
+    from sar2opt.training.pack import pack_translator
+    from sar2opt.training.pair_set import read_set
+
+    out.print(f"bundle: {pack_translator(checkpoint, read_set(data).pairs, bundle)}")
 
 
 @app.command()
@@ -189,14 +212,15 @@ def synth(
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="TOML such as configs/translator.toml")],
-    data: Annotated[Path, typer.Option(help="folder that the sources' paths are relative to")],
+    data: Annotated[Path, typer.Option(help="translator: a set of pairs; tagger: the data folder")],
     folder: Annotated[Path, typer.Option("--out", help="checkpoints, log and bundle go here")],
     resume: Annotated[bool, typer.Option("--resume", help="go on from the checkpoint")] = False,
+    device: Annotated[Device, typer.Option(help="where the nets are trained")] = Device.auto,
 ) -> None:
     """Train a translator or a tagger, judge it on held-out places and pack it as a bundle."""
     from sar2opt.training.recipe import train as train_bundle
 
-    out.print(f"bundle: {train_bundle(config, data, folder, resume=resume)}")
+    out.print(f"bundle: {train_bundle(config, data, folder, resume=resume, device=device.value)}")
 
 
 @app.command()

@@ -57,7 +57,7 @@ class TranslateSettings(Settings):
         "translator-s1", description="name of a shipped bundle, or a .safetensors file"
     )
     look: str = Field(
-        "natural", description="one of the model's looks; the shipped one has natural, clear, grey"
+        "auto", description="natural, clear, vivid or grey; auto is the model's default look"
     )
 
 
@@ -86,6 +86,12 @@ class AnomalySettings(Settings):
     )
     dark_db: float = Field(
         5.0, description="CA-CFAR: background must lie this far below the scene's level, dB"
+    )
+    even_db: float = Field(
+        1.5,
+        ge=0,
+        description="CA-CFAR: a scene whose spread exceeds that of speckle by no more than this, "
+        "as open sea, is looked at as a whole, dB",
     )
     min_pixels: int = Field(3, ge=1, description="smaller bright targets are not reported")
     reference: Path | None = Field(None, description="vector layer of what should be there")

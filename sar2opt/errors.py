@@ -11,6 +11,7 @@ The tree::
     ├── ConfigError           a setting is unknown or out of range
     ├── PairsError            a set of pairs cannot be formed, or is not what it says
     ├── ModelError            a model bundle is missing, damaged or unsafe
+    ├── TrainingError         a training cannot begin or go on
     ├── OutputError           the products cannot be written
     └── ConventionError       an array breaks the convention of ``raster.py``
 
@@ -53,6 +54,10 @@ class PairsError(Sar2optError):
 
 class ModelError(Sar2optError):
     """A model bundle is missing, damaged or unsafe."""
+
+
+class TrainingError(Sar2optError):
+    """A training cannot begin or go on."""
 
 
 class OutputError(Sar2optError):

@@ -124,3 +124,12 @@ def describe(raster: xr.DataArray) -> dict[str, Any]:
         "bounds": tuple(geobox.boundingbox),
         "assumptions": list(raster.attrs.get("assumptions", [])),
     }
+
+
+def take_band(raster: xr.DataArray, name: str) -> xr.DataArray:
+    """Return one band of a raster, as ``(1, y, x)``.
+
+    By a slice: of what Dask takes by name, it computes whole chunks, however little is wanted.
+    """
+    index = [str(band) for band in raster.band.values].index(name)
+    return raster[index : index + 1]

@@ -64,27 +64,51 @@ def reference(*polygons, crs="EPSG:32611"):
 
 
 def test_ratios_are_packed_into_bytes() -> None:
-    ratio = np.array([np.nan, -3, 0, 1, 1.01, 1.26, 7.5, 25.5, 400, np.inf], np.float32)
+    above = np.nextafter(np.float32(1), np.float32(2))
+    ratio = np.array([np.nan, -3, 0, 1, above, 1.26, 10, 400, 1e5, 1e9, np.inf], np.float32)
     code = encode_ratio(ratio)
     assert code.dtype == np.uint8
-    assert code.tolist() == [0, 0, 0, 0, 10, 13, 75, 255, 255, 255]
-    np.testing.assert_allclose(decode_ratio(code)[4:8], ratio[4:8], atol=0.05)
+    assert code.tolist() == [0, 0, 0, 0, 1, 6, 51, 131, 251, 255, 255]
+    decibels = 10 * np.log10(decode_ratio(code)[4:9])
+    np.testing.assert_allclose(decibels, 10 * np.log10(ratio[4:9]), atol=0.1001)
+    assert decode_ratio(code)[:4].tolist() == [0, 0, 0, 0]
+
+
+@given(st.lists(st.floats(0, 1e8, width=32), min_size=2, max_size=50))
+def test_what_is_detected_and_its_rank_outlive_the_byte(ratios) -> None:
+    ratio = np.sort(np.array(ratios, np.float32))
+    code = encode_ratio(ratio)
+    np.testing.assert_array_equal(code > 0, ratio > 1)
+    np.testing.assert_array_equal(decode_ratio(code) > 0, ratio > 1)
+    assert (np.diff(code.astype(int)) >= 0).all()
+    apart = (ratio[1:] > 1.06 * ratio[:-1]) & (ratio[:-1] > 1) & (ratio[1:] < 1e5)
+    assert (np.diff(decode_ratio(code))[apart] > 0).all()
+
+
+def test_the_strongest_targets_do_not_tie() -> None:
+    raster = np.zeros((9, 40), np.uint8)
+    ratio = np.array([30, 100, 1e3, 1e4, 9e4], np.float32)
+    raster[4, 4:40:8] = encode_ratio(ratio)
+    table = bright(raster)
+    assert table["score"].is_unique
+    assert table.geometry.centroid.x.is_monotonic_decreasing
 
 
 def test_a_target_is_described_exactly() -> None:
     raster = np.zeros((40, 50), np.uint8)
-    raster[10, 20], raster[11, 21], raster[11, 22] = 20, 100, 30  # joined by a corner
+    # joined by a corner
+    raster[10, 20], raster[11, 21], raster[11, 22] = encode_ratio(np.array([2.0, 10.0, 3.0]))
     raster[30, 5] = 255
     table = bright(raster)
     assert tuple(table.columns) == ANOMALY_COLUMNS
     assert table.crs == "EPSG:32611"
     assert table["kind"].tolist() == ["bright_target"] * 2
     assert table["pixels"].tolist() == [1, 3]
-    assert table["score"].tolist() == pytest.approx([25.5 / 26.5, 10 / 11])
+    assert table["score"].tolist() == pytest.approx([1, 10 / 11], abs=1e-4)
     assert table["reason"].tolist() == [
-        "Echo at least 24 dB above its surroundings over 1 pixel (100 m2) on a dark background; "
+        "Echo at least 61 dB above its surroundings over 1 pixel (100 m2) on a darker background; "
         "expected by chance less than once in 10 million pixels.",
-        "Echo 20 dB above its surroundings over 3 pixels (300 m2) on a dark background; "
+        "Echo 20 dB above its surroundings over 3 pixels (300 m2) on a darker background; "
         "expected by chance less than once in 10 million pixels.",
     ]
     parts = box((10, 11), (20, 21)), box((11, 12), (21, 23))
@@ -117,9 +141,9 @@ def test_a_target_on_water_may_be_a_ship() -> None:
     table = bright(raster, tags=tags, names=NAMES, block=16)
     assert table["tag"].tolist() == ["", "water", "crops"]
     nowhere, ship, field = table["reason"]
-    assert "on a dark background;" in nowhere
+    assert "on a darker background;" in nowhere
     assert "(1201 m2) on water, possibly a ship;" in ship
-    assert "on a dark background of crops;" in field
+    assert "on a darker background of crops;" in field
 
 
 def test_planted_ships_are_found_and_nothing_else() -> None:

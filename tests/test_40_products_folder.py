@@ -83,7 +83,8 @@ def test_products_are_not_replaced_unasked(tmp_path: Path, name: str) -> None:
 
 
 def test_overwriting_removes_what_is_not_written_again_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("S_objects.geojson", "S_optical.tif", "notes.txt", "other_optical.tif"):
+    for name in ("S_objects.geojson", "S_optical.tif", "S_optical.tif.aux.xml", "notes.txt",
+                 "other_optical.tif"):  # fmt: skip
         (tmp_path / name).write_text("older")
     with staged_output(tmp_path, "S", overwrite=True) as scratch:
         (scratch / "S_optical.tif").write_text("newer")
@@ -129,5 +130,6 @@ def test_other_errors_pass() -> None:
 def test_every_product_of_the_design_has_its_place(tmp_path: Path) -> None:
     assert {path.name for path in product_paths(tmp_path, "S").values()} == {
         "S_optical.tif", "S_trust.tif", "S_tags.tif", "S_tags.tif.aux.xml",
+        "S_tags.qml",
         "S.gpkg", "S.json", "S_preview.png", "S_report.html",
     }  # fmt: skip

@@ -22,7 +22,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 from sar2opt.errors import OutputError
 from sar2opt.products import vectors
 from sar2opt.products.classes import CLASSES, NO_TAG
-from sar2opt.products.styles import STYLES, to_qml, to_sld
+from sar2opt.products.styles import STYLES, to_class_qml, to_qml, to_sld
 from sar2opt.products.vectors import check_formats, footprint_table, write_extra, write_geopackage
 from sar2opt.synth import CLASSES as TRUE_CLASSES
 
@@ -100,10 +100,10 @@ def test_the_geopackage_and_its_layers_say_that_they_were_generated(tmp_path: Pa
     path = write_geopackage(tmp_path / "S.gpkg", layers(), facts())
     for name in layers():
         known = pyogrio.read_info(path, layer=name)
-        for metadata in (known["layer_metadata"], known["dataset_metadata"]):
-            assert metadata["GENERATED"].startswith("YES")
-            assert (metadata["MODEL"], metadata["SOURCE"]) == ("tagger-x", "S.tif")
-        assert "neural network" in known["layer_metadata"]["DESCRIPTION"]
+        metadata = known["layer_metadata"]
+        assert metadata["GENERATED"].startswith("YES")
+        assert (metadata["MODEL"], metadata["SOURCE"]) == ("tagger-x", "S.tif")
+        assert "neural network" in metadata["DESCRIPTION"]
     (row,) = pyogrio.read_dataframe(path, layer="footprint").itertuples()
     assert "translator-x (abababababab), tagger-x" in row.models
     assert "neural network" in row.generated
@@ -128,6 +128,23 @@ def test_qgis_finds_a_default_style_for_each_layer(tmp_path: Path) -> None:
         assert ET.fromstring(sld).tag.endswith("StyledLayerDescriptor")
         assert time.startswith("2026-01-02T03:04:05")
         assert time.endswith("Z")
+
+
+def test_the_class_raster_has_a_legend_of_its_classes_and_no_more() -> None:
+    drawn = [entry.attrib for entry in ET.fromstring(to_class_qml()).iter("paletteEntry")]
+    assert [(entry["value"], entry["label"]) for entry in drawn] == [
+        (str(entry.code), entry.title) for entry in CLASSES
+    ]
+    assert {entry["color"] for entry in drawn} == {entry.hex for entry in CLASSES}
+
+
+def test_reading_a_geopackage_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = write_geopackage(tmp_path / "S.gpkg", layers(), facts())
+    for layer in layers():
+        gpd.read_file(path, layer=layer)
+    assert [file.name for file in tmp_path.iterdir()] == ["S.gpkg"]
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10300,)
 
 
 def test_styles_name_every_class_in_its_colour() -> None:

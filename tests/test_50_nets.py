@@ -13,8 +13,8 @@ from torch import nn
 
 from sar2opt.errors import ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, read_card, save_bundle, shipped_bundles
-from sar2opt.nets.card import Card
-from sar2opt.nets.discriminator import PatchDiscriminator
+from sar2opt.nets.card import Card, Look
+from sar2opt.nets.discriminator import MultiScaleDiscriminator, scores_of
 from sar2opt.nets.generator import Generator, GeneratorSettings
 from sar2opt.nets.layers import STRIDE, find_margin, fold_batch_norm
 from sar2opt.nets.models import NO_DATA, TagModel, Translator, load_model
@@ -38,6 +38,12 @@ def fresh(kind: str) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
+def look(bands: tuple[str, ...], scale: str) -> Look:
+    affine = tuple(map(tuple, np.eye(len(bands), len(bands) + 1).tolist()))
+    scores = tuple(np.linspace(0.0, 4.0, 101).tolist())
+    return Look(bands=bands, scale=scale, affine=affine, legend="A test.", scores=scores)
+
+
 def card_of(kind: str, net: nn.Module) -> Card:
     return Card(
         name="test", kind="translator" if kind == "generator" else "tagger", summary="A test.",
@@ -45,8 +51,11 @@ def card_of(kind: str, net: nn.Module) -> Card:
         settings=GeneratorSettings().model_dump() if kind == "generator" else {},
         polarisations=("vh",), bands_out=net.bands_out, input_units="power", pixel_m=(8, 15),
         normalisation=NormalisationSettings(), margin=48, stride=STRIDE,
-        looks={"natural": ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)),
-               "grey": ((0.3, 0.6, 0.1, 0),)},
+        looks={} if kind == "tagger" else {
+            "natural": look(("red", "green", "blue"), "natural_scale"),
+            "grey": look(("grey",), "grey_scale"),
+        },
+        default_look="natural",
         training={"command": "none"}, figures={}, licences=("none",), limits=("everything",),
     )  # fmt: skip
 
@@ -105,8 +114,9 @@ def test_saved_and_loaded_is_bit_equal(kind: str, tmp_path: Path) -> None:
 
 
 def test_the_discriminator_judges_patches() -> None:
-    scores = PatchDiscriminator()(torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64))
-    assert scores.shape == (2, 1, 8, 8)
+    found = MultiScaleDiscriminator(channels_in=4)(torch.rand(2, 4, 64, 64))
+    assert [scale[-1].shape for scale in found] == [(2, 1, 8, 8), (2, 1, 4, 4)]
+    assert scores_of(found).shape == (2 * (8 * 8 + 4 * 4),)
 
 
 def test_a_pickle_is_refused(tmp_path: Path) -> None:

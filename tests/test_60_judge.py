@@ -14,7 +14,7 @@ from sar2opt.training.calibrate import local_mean, place_scores
 from sar2opt.training.conformal import coverage, fit_quantiles
 from sar2opt.training.features import load_perception
 from sar2opt.training.judge import Row, judge
-from sar2opt.training.pairs import BLOCK, GUARD, Image, Look, Pair, Split
+from sar2opt.training.pairs import BLOCK, GUARD, Ground, Image, Look, Pair, Split
 
 
 def perfect(sar: Image) -> Image:
@@ -99,7 +99,8 @@ def test_the_grey_look_is_judged_on_grey_and_apart_on_luminance() -> None:
 
 
 def test_a_block_is_judged_in_its_inner_part() -> None:
-    block = make_pair(30, "test", source="scene", side=BLOCK)
+    ground = Ground("EPSG:32633", (10.0, 0.0, 0.0, 0.0, -10.0, 0.0))
+    block = replace(make_pair(30, "test", source="scene", side=BLOCK), ground=ground)
 
     def wrong_at_the_rim(sar: Image) -> Image:
         image = perfect(sar)

@@ -93,7 +93,7 @@ def test_blocks_without_data_cost_nothing(
     def forbid(*_: Any) -> None:
         raise AssertionError("the net is asked")
 
-    monkeypatch.setattr(Translator, "predict", forbid)
+    monkeypatch.setattr(Translator, "predict_bytes", forbid)
     empty, full = Window(0, 64, 192, 256), Window(64, 128, 0, 64)
     assert not utm.valid[empty.slices].any()
     plan.job(empty)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import shlex
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_grey_and_despeckled_with_more_vectors_and_a_configuration(folder: Path,
     layers = ("objects", "anomalies", "footprint")
     for ending in ("geojson", "fgb"):
         assert {f"two_{layer}.{ending}" for layer in layers} <= set(names)
-    assert len(names) == 8 + 6
+    assert len(names) == 9 + 6
 
 
 def test_the_printed_configuration_and_a_reference(folder: Path, cli: Cli) -> None:
@@ -151,12 +152,12 @@ def test_models_lists_what_ships(cli: Cli) -> None:
     for path in shipped_bundles():
         assert path.stem in said
         assert sha256(path)[:16] in said
-    assert "looks: natural" in said
+    assert re.search("^  look [a-z]+, the default: ", said, re.MULTILINE)
     assert said.count("must not be used for: ") == len(shipped_bundles())
 
 
 def test_models_prints_a_card(cli: Cli) -> None:
-    code, said, _ = cli("models", "translator-s1")
+    code, said, _ = cli("models", "show", "translator-s1")
     assert code == 0
     assert said == load_model("translator-s1", device="cpu").card.markdown()
     assert said.startswith("# translator-s1\n")

@@ -141,6 +141,14 @@ def wrong_scale(folder: Path) -> Arguments:
     return [write(folder / "s_vv.tif", 10 * np.log10(POWER)), "--scale", "amplitude"]
 
 
+def power_as_display(folder: Path) -> Arguments:
+    return [write(folder / "s_vv.tif", POWER), "--scale", "display-dB"]
+
+
+def one_pixel(folder: Path) -> Arguments:
+    return [write(folder / "s_vv.tif", POWER[:1, :1].copy())]
+
+
 def unknown_scale(folder: Path) -> Arguments:
     return [write(folder / "s_vv.tif", POWER), "--scale", "decibel"]
 
@@ -191,6 +199,17 @@ def reference_without_rules(folder: Path) -> Arguments:
 
 def rules_with_an_unknown_tag(folder: Path) -> Arguments:
     return with_reference(folder, 'forest = ["tree"]', "--column", "use")
+
+
+def reference_outside(folder: Path) -> Arguments:
+    reference = layer(folder / "far.gpkg", shapely.box(2, 48, 3, 49), "EPSG:4326", use="forest")
+    words = with_reference(folder, 'forest = ["trees"]', "--column", "use")
+    return [*words, "--reference", reference]
+
+
+def rules_without_reference(folder: Path) -> Arguments:
+    (folder / "allow.toml").write_text('forest = ["trees"]')
+    return [write(folder / "s_vv.tif", POWER), "--allow", folder / "allow.toml"]
 
 
 def rules_for_no_class(folder: Path) -> Arguments:
@@ -276,11 +295,6 @@ def a_translator_as_tagger(folder: Path) -> Arguments:
     return [write(folder / "s_vv.tif", POWER), "--tagger", "translator-s1"]
 
 
-def name(value: Any) -> str:
-    """Return the name of a function, for the names of tests."""
-    return getattr(value, "__name__", "")
-
-
 REFUSED = [
     (no_such_file, "no such file"),
     (a_folder, "this is a folder"),
@@ -299,6 +313,8 @@ REFUSED = [
     (missing_band, "no band hh"),
     (unknown_band, "unknown polarisation 'red'"),
     (wrong_scale, "cannot be amplitude"),
+    (power_as_display, "too little for display-dB"),
+    (one_pixel, "too small"),
     (unknown_scale, "scale"),
     (area_outside, "lies outside the scene"),
     (area_not_valid, "is not valid"),
@@ -306,15 +322,20 @@ REFUSED = [
     (area_is_no_layer, "not a vector file"),
     (reference_without_the_column, "no column 'landuse'; there are: use"),
     (reference_without_rules, "--allow"),
+    (reference_outside, "lies outside the scene"),
+    (rules_without_reference, "--allow needs --reference"),
     (rules_with_an_unknown_tag, "unknown tag 'tree'; the nearest is 'trees'"),
+    (rules_for_no_class, "no rule of allow fits a class of the reference layer; its classes are: "),
     (unknown_key, "unknown setting 'engine.blok'; the nearest known is 'engine.block'"),
     (unknown_section, "unknown setting 'engin'; the nearest known is 'engine'"),
     (value_out_of_range, "engine.block"),
     (odd_block, "must be a multiple of"),
-    (guard_beyond_background, "CA-CFAR"),
+    (guard_beyond_background, "must be smaller than anomalies.background"),
+    (even_filter_window, "must be odd"),
     (no_toml, "cannot be read as TOML"),
     (no_config, "cannot be read as TOML"),
     (unknown_look, "no look 'pretty'"),
+    (no_scheduler, "no scheduler is called 'nonsense': say threads or tcp://HOST:PORT"),
     (a_pickle, "never loaded"),
     (a_pickle_in_disguise, "never loaded"),
     (a_model_cut_off, "cut off"),
@@ -338,20 +359,12 @@ def test_one_line_and_nothing_left_behind(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (rules_for_no_class, "no rule of allow fits a class"),
-        (even_filter_window, "odd"),
-        (no_scheduler, "no Dask scheduler answers at nonsense"),
-    ],
-    ids=name,
-)
-def test_what_is_found_later_leaves_nothing_either(
-    make: Callable[[Path], Arguments], message: str, tmp_path: Path, cli: Cli
+def test_a_scheduler_that_does_not_answer_is_found_later(
+    scene: Path, tmp_path: Path, cli: Cli
 ) -> None:
-    result = cli("run", *make(tmp_path), "--out", tmp_path / "out" / "deep")
-    check_refused(result, message, tmp_path / "out", work_began=True)
+    words = ["--scheduler", "tcp://127.0.0.1", "--out", tmp_path / "out" / "deep"]
+    message = "no Dask scheduler answers at tcp://127.0.0.1"
+    check_refused(cli("run", scene, *words), message, tmp_path / "out", work_began=True)
 
 
 @pytest.mark.parametrize("make", [cut_off, header_cut_off, pixels_damaged, a_picture, no_such_file,

@@ -10,6 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -73,9 +74,11 @@ def load_net(path: Path) -> tuple[nn.Module, Card]:
     """Return a bundle's net in eval mode and its card; raises ``ModelError``."""
     card = read_card(path)
     try:
-        net = build_net(card)
+        with torch.device("meta"):  # no memory and no random numbers for what is replaced
+            net = build_net(card)
         with safe_open(path, framework="pt") as bundle:
-            net.load_state_dict({name: bundle.get_tensor(name) for name in bundle.keys()})  # noqa: SIM118
+            state = {name: bundle.get_tensor(name) for name in bundle.keys()}  # noqa: SIM118
+        net.load_state_dict(state, assign=True)
     except (ValidationError, SafetensorError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights and model card do not fit: {reason}") from error

@@ -9,6 +9,29 @@ from pydantic import BaseModel, ConfigDict
 from sar2opt.sar.normalise import NormalisationSettings
 
 
+class Look(BaseModel):
+    """One way to show what a translator makes, and how far it can be believed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bands: tuple[str, ...]  # of the net's output
+    scale: str  # the band with the logarithm of the expected absolute error (a Laplace scale)
+    affine: tuple[tuple[float, ...], ...]  # rows over the bands and 1: grey, or red green blue
+    legend: str  # what the colours mean, for people
+    averaged_only: bool = False  # right only on scenes without speckle
+    scores: tuple[float, ...]  # 0 to 100 % quantiles of error over scale, on held-out places
+
+
+class InputRange(BaseModel):
+    """What backscatter the training saw, as quantiles in dB against the scene's level."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quantiles: tuple[float, ...] = ()  # which, from 0 to 1
+    low_db: tuple[float, ...] = ()  # the least of each among the training sources
+    high_db: tuple[float, ...] = ()  # the greatest
+
+
 class Card(BaseModel):
     """A model card; ``.json`` for programs, ``markdown()`` for people."""
 
@@ -26,9 +49,10 @@ class Card(BaseModel):
     normalisation: NormalisationSettings
     margin: int
     stride: int
-    looks: dict[str, tuple[tuple[float, ...], ...]] = {}  # name: rows of (red, green, blue, 1)
+    looks: dict[str, Look] = {}
+    default_look: str = ""
+    input_range: InputRange = InputRange()
     trust_tolerance: float = 0.1  # trust is the probability that the error is below this
-    trust_gain: float = 1.0  # fitted on the validation places
     temperature: float = 1.0  # of the class scores, fitted on the validation places
     training: dict[str, Any]
     figures: dict[str, Any]
@@ -49,8 +73,10 @@ class Card(BaseModel):
             f"- architecture: {self.architecture} {self.settings}",
             f"- margin {self.margin} pixels, stride {self.stride}",
         ]
-        if self.looks:
-            lines.append(f"- looks: {', '.join(self.looks)}")
+        for name, look in self.looks.items():
+            default = " (the default)" if name == self.default_look else ""
+            averaged = " Only for scenes without speckle." if look.averaged_only else ""
+            lines.append(f"- look {name}{default}: {look.legend}{averaged}")
         lines += ["", "## Must not be used for", "", *(f"- {limit}" for limit in self.limits)]
         lines += ["", "## Held-out figures", "", *_outline(self.figures)]
         lines += ["", "## Training", "", *_outline(self.training)]

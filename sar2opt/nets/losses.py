@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+LOG_SCALE = (-6.0, 1.0)  # what a net may say of its error
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -28,7 +29,7 @@ def laplace_nll(error: Tensor, log_scale: Tensor, mask: Tensor) -> Tensor:
     The error is detached: learning how wrong the picture is must not change the picture
     (Seitzer et al. 2022 on the pitfalls of joint training).
     """
-    log_scale = log_scale.clamp(-6.0, 1.0)
+    log_scale = log_scale.clamp(*LOG_SCALE)
     return masked_mean(error.detach() * torch.exp(-log_scale) + log_scale, mask)
 
 
@@ -46,3 +47,37 @@ def perceptual(features: Sequence[Tensor], targets: Sequence[Tensor], mask: Tens
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """Return the hinge loss of the discriminator (Lim and Ye 2017)."""
     return functional.relu(1.0 - real).mean() + functional.relu(1.0 + fake).mean()
+
+
+def feature_matching(real: Sequence[Sequence[Tensor]], fake: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Return the L1 distance of a discriminator's activations, scores aside (Wang et al. 2018)."""
+    pairs = [
+        (a.detach(), b)
+        for own, other in zip(real, fake, strict=True)
+        for a, b in zip(own[:-1], other[:-1], strict=True)
+    ]
+    return torch.stack([(a - b).abs().mean() for a, b in pairs]).mean()
+
+
+def texture(
+    image: Tensor, target: Tensor, mask: Tensor, share: float = 1.0, cell: int = 16
+) -> Tensor:
+    """Return how far the local strength of gradients is from the target's, relative to the mean.
+
+    A pixel-wise loss is least for a blurred mean. This one asks for ``share`` of the contrast that
+    the target has around each place, not for the target's own pixels: a city grainy, a lake
+    smooth. Strength is averaged over cells of ``cell`` pixels, which overlap by half.
+    """
+    own, wanted = (
+        functional.avg_pool2d(_gradient(part) * mask[..., 1:, 1:], cell, cell // 2)
+        for part in (image, target)
+    )
+    wanted = share * wanted
+    return (own - wanted).abs().mean() / wanted.mean().clamp(min=1e-4)
+
+
+def _gradient(image: Tensor) -> Tensor:
+    """Return the magnitude of the gradient ``(n, c, y - 1, x - 1)``, by forward differences."""
+    here = image[..., 1:, 1:]
+    down, right = here - image[..., :-1, 1:], here - image[..., 1:, :-1]
+    return torch.sqrt(down.square() + right.square() + 1e-8)

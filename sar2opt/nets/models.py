@@ -2,152 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 import xarray as xr
-from torch import nn
 
-from sar2opt.errors import BandError, ConfigError, ModelError
+from sar2opt.errors import ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, sha256
-from sar2opt.nets.card import Card
 from sar2opt.nets.layers import fold_batch_norm
-from sar2opt.raster import NO_TAG, SAR_QUANTITIES, check_raster, make_raster
-from sar2opt.sar.normalise import Normalisation, fit_normalisation
-from sar2opt.tiles.apply import lay
+from sar2opt.nets.model import (
+    NO_DATA,
+    Bytes,
+    Model,
+    ToBytes,
+    apply_to_bytes,
+    round_to_byte,
+)
+from sar2opt.nets.translator import Translator
 from sar2opt.tiles.model import Tiles
-from sar2opt.tiles.sample import sample
 
-NO_DATA = NO_TAG  # also of trust
-Bytes = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Model:
-    """A bundle on a device; a ``TileModel``. Batch norms are folded into the convolutions."""
-
-    card: Card
-    path: Path
-    sha256: str
-    net: nn.Module
-    device: str
-    precision: str
-
-    @property
-    def name(self) -> str:
-        """The bundle's name."""
-        return self.card.name
-
-    @property
-    def bands_in(self) -> tuple[str, ...]:
-        """One band: the first of the card's polarisations that a scene has."""
-        return ("backscatter",)
-
-    @property
-    def bands_out(self) -> tuple[str, ...]:
-        """Names of the output bands."""
-        return self.card.bands_out
-
-    @property
-    def margin(self) -> int:
-        """Reach in pixels, as found by gradient when the bundle was packed."""
-        return self.card.margin
-
-    @property
-    def stride(self) -> int:
-        """What tile sides and origins must be multiples of."""
-        return self.card.stride
-
-    def predict(self, tiles: Tiles) -> Tiles:
-        """Map normalised backscatter ``(n, 1, y, x)`` to the net's output, float32."""
-        kind = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-        with torch.inference_mode():
-            batch = torch.from_numpy(tiles).to(self.device, kind)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            output = self.activate(self.net(batch).float())
-            return output.cpu().contiguous().numpy()
-
-    def activate(self, output: torch.Tensor) -> torch.Tensor:
-        """Map the net's output to ``bands_out``."""
-        return output
-
-    def choose_band(self, scene: xr.DataArray, wanted: str = "auto") -> str:
-        """Return the band that this model reads; raises ``BandError`` if the scene lacks it."""
-        names = [str(name) for name in scene.band.values]
-        order = self.card.polarisations if wanted == "auto" else (wanted,)
-        for name in order:
-            if name in names:
-                return name
-        if wanted == "auto" and names:
-            return names[0]
-        raise BandError(f"the scene has no band '{wanted}': it has {', '.join(names)}")
-
-    def fit(self, scene: xr.DataArray) -> Normalisation:
-        """Return the scene's own normalisation, from a fixed subsample of the given band."""
-        return fit_normalisation(sample(scene), self.card.normalisation)
-
-    def lay(self, scene: xr.DataArray, band: str = "auto") -> xr.DataArray:
-        """Lay the model over a scene, lazily: ``(band_out, y, x)`` float32, NaN is no data."""
-        check_raster(scene, quantity=SAR_QUANTITIES)
-        chosen = scene.sel(band=[self.choose_band(scene, band)])
-        data = lay(self, chosen, self.fit(chosen))
-        attrs = {name: scene.attrs[name] for name in ("acquired", "source", "assumptions")}
-        return make_raster(
-            data,
-            scene.odc.geobox,
-            self.bands_out,
-            quantity="optical" if self.card.kind == "translator" else "tags",
-            scale="linear",
-            generated=f"yes: by the neural network {self.name} from radar backscatter",
-            model_sha256=self.sha256,
-            **attrs,
-        )
-
-
-class Translator(Model):
-    """A model that makes imagery."""
-
-    def check_look(self, look: str) -> None:
-        """Raise ``ConfigError`` if the bundle has no such look."""
-        if look not in self.card.looks:
-            raise ConfigError(f"no look '{look}': {self.name} has {', '.join(self.card.looks)}")
-
-    def render(self, output: Tiles, look: str) -> tuple[Bytes, Bytes]:
-        """Return imagery ``(1 or 3, y, x)`` and trust ``(1, y, x)`` in percent, both uint8.
-
-        Trust is the predicted probability that the error of a pixel, averaged over the colours,
-        is below the card's tolerance, under a Laplace distribution of the predicted scale.
-        No data is 0 in the imagery and 255 in the trust.
-        """
-        matrix = np.array(self.card.looks[look], np.float32)  # (1 or 3, 4)
-        with np.errstate(invalid="ignore"):
-            image = np.einsum("oc,cyx->oyx", matrix[:, :3], output[:3]) + matrix[:, 3, None, None]
-            scale = self.card.trust_gain * np.exp(np.clip(output[3:], -6.0, 1.0))
-            trust = 100.0 * (1.0 - np.exp(-np.float32(self.card.trust_tolerance) / scale))
-        return _to_bytes(255.0 * image, 0, 255.0), _to_bytes(trust, NO_DATA, 100.0)
-
-    def __call__(
-        self, scene: xr.DataArray, look: str = "natural", band: str = "auto"
-    ) -> xr.DataArray:
-        """Translate a scene: lazy ``(band, y, x)`` in [0, 1], and last ``trust`` in percent."""
-        self.check_look(look)
-        laid = self.lay(scene, band)
-        names = ("grey",) if len(self.card.looks[look]) == 1 else ("red", "green", "blue")
-
-        def render(values: Tiles) -> Tiles:
-            image, trust = self.render(values, look)
-            stacked = np.concatenate([image / np.float32(255.0), trust.astype(np.float32)])
-            stacked[:, np.isnan(values[0])] = np.nan
-            return stacked
-
-        data = laid.data.map_blocks(
-            render, chunks=((len(names) + 1,), *laid.data.chunks[1:]), dtype=np.float32
-        )
-        return make_raster(data, laid.odc.geobox, (*names, "trust"), **laid.attrs)
+__all__ = ["NO_DATA", "Bytes", "Model", "TagModel", "ToBytes", "Translator", "choose_device",
+           "choose_precision", "limit_threads", "load_model"]  # fmt: skip
 
 
 class TagModel(Model):
@@ -157,12 +31,20 @@ class TagModel(Model):
         """Return calibrated probabilities."""
         return torch.softmax(output / self.card.temperature, dim=1)
 
+    def to_bytes(self) -> ToBytes:
+        """Return what maps probabilities ``(n, class, y, x)`` to tags and scores in percent."""
+
+        def convert(output: torch.Tensor) -> torch.Tensor:
+            highest, tags = output.max(dim=1, keepdim=True)
+            return torch.cat([tags.to(torch.uint8), round_to_byte(100.0 * highest, 100)], dim=1)
+
+        return convert
+
     def choose(self, output: Tiles) -> tuple[Bytes, Bytes]:
         """Return tags and their scores in percent, both ``(1, y, x)`` uint8, 255 is no data."""
-        missing = np.isnan(output[:1])
-        tags = np.argmax(np.nan_to_num(output), axis=0, keepdims=True).astype(np.uint8)
-        tags[missing] = NO_DATA
-        return tags, _to_bytes(100.0 * np.max(output, axis=0, keepdims=True), NO_DATA, 100.0)
+        packed = apply_to_bytes(self.to_bytes(), output)
+        packed[:, np.isnan(output[0])] = NO_DATA
+        return packed[:1], packed[1:]
 
     def __call__(self, scene: xr.DataArray, band: str = "auto") -> xr.DataArray:
         """Tag a scene: lazy probabilities ``(class, y, x)``; ``argmax("band")`` gives the tags."""
@@ -212,10 +94,3 @@ def choose_precision(precision: str, device: str) -> str:
 
 def _cpu_has_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def _to_bytes(values: npt.NDArray[np.floating[Any]], missing: int, high: float) -> Bytes:
-    with np.errstate(invalid="ignore"):
-        rounded = np.clip(np.rint(values), 0.0, high)
-    packed: Bytes = np.nan_to_num(rounded, nan=missing).astype(np.uint8)
-    return packed

@@ -34,21 +34,26 @@ ANOMALY_COLUMNS = (
 # the tags right beside it are made from windows that hold the target itself.
 _GAP, _REACH = 3, 10
 
-_RATIO_STEPS = 10
+# Ratios are kept as decibels: the strongest echoes of a scene lie 40 dB above its threshold.
+_STEP_DB = 0.2
 
 
 def encode_ratio(ratio: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
-    """Pack CFAR ratios into bytes: ``min(255, round(10 * ratio))`` where above 1, else 0.
+    """Pack CFAR ratios into bytes: ``1 + round(dB / 0.2)`` where above 1, else 0.
 
-    A byte of 10 or more is a detected pixel; 255 is a ratio of 25.5 or more; NaN becomes 0.
+    A byte of 1 or more is a detected pixel; 255 is a ratio of 50.8 dB or more; NaN becomes 0.
     """
-    code = np.rint(np.clip(np.nan_to_num(ratio, nan=0.0), 0, 255 / _RATIO_STEPS) * _RATIO_STEPS)
-    return np.where(ratio > 1, code, 0).astype(np.uint8)
+    detected = ratio > 1  # false for NaN
+    decibel = 10 * np.log10(np.where(detected, ratio, 1))
+    code = np.minimum(1 + np.rint(decibel / _STEP_DB), 255)
+    return np.where(detected, code, 0).astype(np.uint8)
 
 
 def decode_ratio(code: Array) -> npt.NDArray[np.float32]:
-    """Unpack what ``encode_ratio`` made, to within 0.05; 0 where nothing was detected."""
-    return np.asarray(code, np.float32) / np.float32(_RATIO_STEPS)
+    """Unpack what ``encode_ratio`` made, to within 0.1 dB; 0 where nothing was detected."""
+    steps = np.asarray(code, np.float32) - 1
+    ratio = np.float32(10) ** (np.float32(_STEP_DB / 10) * steps)
+    return np.where(steps < 0, np.float32(0), ratio)
 
 
 def empty_anomalies(crs: Any) -> gpd.GeoDataFrame:
@@ -131,10 +136,10 @@ def bright_targets(
 
 def _bright_reason(target: Any, factor: float, false_alarm: float, tag: str) -> str:
     """Say in a sentence what a target is and how likely chance is; ``tag`` may be empty."""
-    level = 10 * np.log10(target.peak / _RATIO_STEPS * factor)
+    level = _STEP_DB * (target.peak - 1) + 10 * np.log10(factor)
     least = "at least " if target.peak == 255 else ""
-    place = {"": "on a dark background", "water": "on water, possibly a ship"}.get(
-        tag, f"on a dark background of {tag}"
+    place = {"": "on a darker background", "water": "on water, possibly a ship"}.get(
+        tag, f"on a darker background of {tag}"
     )
     return (
         f"Echo {least}{level:.0f} dB above its surroundings over {target.pixels} "

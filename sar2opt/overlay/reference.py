@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,17 @@ def read_allow(path: Path | str, names: Sequence[str]) -> dict[str, list[str]]:
     return rules
 
 
+def check_rules(classes: Iterable[str], allow: Mapping[str, Sequence[str]]) -> None:
+    """Raise ``ConfigError`` when no rule fits a class of the reference."""
+    kinds = sorted(set(classes))
+    if not set(kinds) & set(allow):
+        some = ", ".join(kinds[:20]) + (", ..." if len(kinds) > 20 else "")
+        raise ConfigError(
+            "no rule of allow fits a class of the reference layer; its classes are: "
+            f"{some} (write rules for them, or set --column)"
+        )
+
+
 def reference_disagreement(
     tags: Any,
     geobox: GeoBox,
@@ -135,6 +146,7 @@ def reference_disagreement(
     """
     check_shapes(geobox, tags=tags, score=score)
     kinds = sorted(set(reference[column]))
+    check_rules(kinds, allow)
     forbidden = _forbidden(kinds, allow, names)
     read_tags, read_kinds = (
         tag_reader(tags, names),
@@ -184,11 +196,6 @@ def _forbidden(
     kinds: Sequence[str], allow: Mapping[str, Sequence[str]], names: Sequence[str]
 ) -> Array:
     """Return whether reference class k (from 1; 0 is none) forbids a tag: bool ``(k, 256)``."""
-    if not set(kinds) & set(allow):
-        raise ConfigError(
-            f"no rule of allow fits a class of the reference layer; its classes are: "
-            f"{', '.join(kinds[:20])}{', ...' if len(kinds) > 20 else ''}"
-        )
     forbidden = np.zeros((len(kinds) + 1, 256), bool)
     for number, kind in enumerate(kinds, start=1):
         if kind in allow:

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from sar2opt.config import RunConfig
-from sar2opt.nets.models import Model, TagModel, Translator, limit_threads, load_model
+from sar2opt.nets.models import NO_DATA, Bytes, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
+from sar2opt.pipeline.resources import Resources, resources
+from sar2opt.raster import take_band
 from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.normalise import Normalisation, to_grey
 from sar2opt.sar.speckle import lee, lee_margin
-from sar2opt.scenes import open_scene
-from sar2opt.tiles.apply import predict_tile, read_padded, read_window
-from sar2opt.tiles.engine import keep_freed_memory
+from sar2opt.tiles.apply import fill_tile, read_padded, read_window
 from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
 
-Bytes = npt.NDArray[np.uint8]
+Power = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,34 +49,22 @@ class BlockJob:
     cfar: Cfar
     thin: int  # thinning factor of the backscatter that the preview shows
     threads: int  # threads of the nets for each block
+    doubts: tuple[str, ...] = ()  # each halves the trust
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
     def __call__(self, block: Window) -> None:
         """Make and stage all layers of ``block``; what is all no data costs nothing."""
-        scene, translator, tagger = resources(self)
+        opened = resources(self.config, self.threads, self.fingerprint)
         store = Staging(self.staging)
         bands = tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
-        outer = self._outer(block, translator, tagger)
-        power = read_padded(scene.sel(band=list(bands)), outer)  # (band, y, x)
-        if not np.isfinite(power[(slice(None), *block.within(outer))]).any():
+        outer = self._outer(block, opened.translator, opened.tagger)
+        raw = {band: read_padded(take_band(opened.scene, band), outer)[0] for band in bands}
+        if not any(np.isfinite(power[block.within(outer)]).any() for power in raw.values()):
             store.write(block, {})
             return
-        raw = dict(zip(bands, power, strict=True))
-        smooth = self._despeckled(raw)
-        image, trust = translator.render(
-            self._predict(translator, smooth[self.translator_band], self.translator_norm, block,
-                          outer),
-            self.config.translate.look,
-        )  # fmt: skip
-        tags, score = tagger.choose(
-            self._predict(tagger, smooth[self.tagger_band], self.tagger_norm, block, outer)
-        )
         own = raw[self.translator_band]
         layers: dict[str, tuple[Bytes, int]] = {
-            "optical": (image, 1),
-            "trust": (trust, 1),
-            "tags": (tags, 1),
-            "score": (score, 1),
+            **{name: (layer, 1) for name, layer in self._mapped(opened, raw, block, outer).items()},
             "bright": (self._bright(own, block, outer), 1),
             "sar": (self._quicklook(own[block.within(outer)]), self.thin),
         }
@@ -96,9 +82,37 @@ class BlockJob:
             max(window.x1 for window in windows),
         )
 
-    def _despeckled(
-        self, power: dict[str, npt.NDArray[np.float32]]
-    ) -> dict[str, npt.NDArray[np.float32]]:
+    def _mapped(
+        self, opened: Resources, raw: dict[str, Power], block: Window, outer: Window
+    ) -> dict[str, Bytes]:
+        """Return what the nets make of the block."""
+        smooth = self._despeckled(raw)
+        translated = (self.translator_band, self.translator_norm)
+        tagged = (self.tagger_band, self.tagger_norm)
+        # mostly one and the same for both nets
+        inputs = {wanted: wanted[1](smooth[wanted[0]]) for wanted in {translated, tagged}}
+        translator, tagger, look = opened.translator, opened.tagger, self.config.translate.look
+        missing = [0] * len(translator.look(look)[1].affine) + [NO_DATA]
+
+        def predict(model: Model, tile: Power, to_bytes: ToBytes, missing: list[int]) -> Bytes:
+            return fill_tile(
+                model,
+                lambda tiles: model.predict_bytes(tiles, to_bytes),
+                tile[None][(slice(None), *read_window(model, block).within(outer))],
+                block,
+                np.array(missing, np.uint8),
+            )
+
+        image = predict(
+            translator,
+            inputs[translated],
+            translator.to_bytes(look, 0.5 ** len(self.doubts)),
+            missing,
+        )
+        tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
+        return {"optical": image[:-1], "trust": image[-1:], "tags": tags[:1], "score": tags[1:]}
+
+    def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
         prepare = self.config.prepare
         if prepare.despeckle == "none":
             return power
@@ -107,18 +121,7 @@ class BlockJob:
             for band, values in power.items()
         }
 
-    def _predict(
-        self,
-        model: Model,
-        power: npt.NDArray[np.float32],
-        norm: Normalisation,
-        block: Window,
-        outer: Window,
-    ) -> npt.NDArray[np.float32]:
-        tile = power[read_window(model, block).within(outer)]
-        return predict_tile(model, norm(tile)[None], block)
-
-    def _bright(self, power: npt.NDArray[np.float32], block: Window, outer: Window) -> Bytes:
+    def _bright(self, power: Power, block: Window, outer: Window) -> Bytes:
         settings = self.config.anomalies
         reach = block.grown(settings.background)
         ratio = ca_cfar(
@@ -130,7 +133,7 @@ class BlockJob:
         )
         return encode_ratio(ratio[block.within(reach)])[None]
 
-    def _quicklook(self, power: npt.NDArray[np.float32]) -> Bytes:
+    def _quicklook(self, power: Power) -> Bytes:
         """Return mean backscatter as grey levels 1 to 255, thinned, 0 where there is none."""
         rows, cols = (-(-size // self.thin) for size in power.shape)
         padded = np.full((rows * self.thin, cols * self.thin), np.nan, np.float32)
@@ -141,35 +144,6 @@ class BlockJob:
         with np.errstate(invalid="ignore"):
             mean = total / valid.sum(axis=(1, 3))  # NaN where nothing is valid
         return to_grey(mean.astype(np.float32), self.translator_norm)[None]
-
-
-@lru_cache(maxsize=2)
-def resources(job: BlockJob) -> tuple[xr.DataArray, Translator, TagModel]:
-    """Open the scene and load the models once a process."""
-    keep_freed_memory()
-    limit_threads(job.threads)
-    config = job.config
-    scene = open_scene_of(config)
-    how = {"device": config.engine.device, "precision": config.engine.precision}
-    translator = load_model(config.translate.model, **how)
-    tagger = load_model(config.tag.model, **how)
-    assert isinstance(translator, Translator)
-    assert isinstance(tagger, TagModel)
-    return scene, translator, tagger
-
-
-def open_scene_of(config: RunConfig) -> xr.DataArray:
-    """Open the scene that a configuration names."""
-    scene = config.scene
-    assert scene.path is not None
-    return open_scene(
-        scene.path,
-        scale=scene.scale,
-        nodata=scene.nodata,
-        polarisation=scene.polarisation,
-        aoi=scene.aoi,
-        chunks=config.engine.block,
-    )
 
 
 def staged_layers(optical_bands: int, thin: int) -> dict[str, Layer]:

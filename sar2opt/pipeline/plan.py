@@ -10,32 +10,28 @@ from importlib.metadata import version
 from math import lcm
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from sar2opt.config import RunConfig, to_toml
-from sar2opt.errors import ConfigError, ModelError
+from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
-from sar2opt.nets.models import Model, TagModel, Translator, load_model
-from sar2opt.overlay.reference import read_allow, read_reference
-from sar2opt.pipeline.block import BlockJob, Cfar, open_scene_of, staged_layers, thinning
+from sar2opt.nets.models import Model, TagModel, Translator
+from sar2opt.pipeline.block import BlockJob, Cfar, staged_layers, thinning
+from sar2opt.pipeline.checks import Reference, check_settings, load_reference
+from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
-from sar2opt.products.vectors import check_formats
-from sar2opt.raster import pixel_area_m2
+from sar2opt.raster import pixel_area_m2, take_band
 from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
+from sar2opt.sar.ground import Ground, find_ground
+from sar2opt.sar.normalise import Normalisation, fit_normalisation
+from sar2opt.sar.radiometry import to_db
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
+from sar2opt.tiles.sample import sample
 from sar2opt.tiles.staging import Staging
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What should be there, and which tags each of its classes allows."""
-
-    table: gpd.GeoDataFrame
-    allow: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -60,21 +56,23 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     """Open, check and decide everything; raises the error of whatever does not fit."""
     if config.scene.path is None:
         raise ConfigError("no scene: set scene.path, or name the file on the command line")
+    check_settings(config)
     name = config.scene.path.stem
     folder = config.output.folder / name
     scene = open_scene_of(config)
-    check_formats(config.output.vectors)
-    translator, tagger = _load(config)
-    reference = _read_reference(config, tagger)
+    translator, tagger = load_models(config)
+    config, optical_bands = _settle_look(config, translator)
+    reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
     rows, cols = scene.shape[1:]
     blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
     thin = thinning(blocks.shape, blocks.block)
-    optical_bands = len(translator.card.looks[config.translate.look])
     job = _make_job(_anchored(config), scene, translator, tagger, folder.absolute(), thin)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     check_output(folder, name, overwrite=overwrite)
     layers = staged_layers(optical_bands, thin)
     facts = _facts(config, name, scene, job, translator, tagger, command)
+    if config.engine.scheduler == "threads":  # else others open them, where they are
+        keep(Resources(scene, translator, tagger), job.threads, job.fingerprint)
     return RunPlan(
         config=config,
         name=name,
@@ -91,28 +89,11 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     )
 
 
-def _load(config: RunConfig) -> tuple[Translator, TagModel]:
-    how = {"device": config.engine.device, "precision": config.engine.precision}
-    translator = load_model(config.translate.model, **how)
-    tagger = load_model(config.tag.model, **how)
-    if not isinstance(translator, Translator):
-        raise ModelError(f"{config.translate.model} is no translator: --model takes one")
-    if not isinstance(tagger, TagModel):
-        raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
-    translator.check_look(config.translate.look)
-    return translator, tagger
-
-
-def _read_reference(config: RunConfig, tagger: TagModel) -> Reference | None:
-    settings = config.anomalies
-    if settings.reference is None:
-        return None
-    if settings.allow is None:
-        raise ConfigError("--reference needs --allow: which tags may occur in which of its classes")
-    return Reference(
-        read_reference(settings.reference, settings.column),
-        read_allow(settings.allow, tagger.bands_out),
-    )
+def _settle_look(config: RunConfig, translator: Translator) -> tuple[RunConfig, int]:
+    """Return the settings with the look named, and how many bands it has."""
+    name, look = translator.look(config.translate.look)
+    translate = config.translate.model_copy(update={"look": name})
+    return config.model_copy(update={"translate": translate}), len(look.affine)
 
 
 def _anchored(config: RunConfig) -> RunConfig:
@@ -151,16 +132,17 @@ def _make_job(
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
     whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
+    samples = {band: sample(take_band(whole, band)) for band in dict.fromkeys(bands)}
     norms = [
-        model.fit(whole.sel(band=[band]))
+        fit_normalisation(samples[band], model.card.normalisation)
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
     settings = config.anomalies
-    looks = float(scene.attrs.get("looks", config.prepare.looks))
     cells = ring_cells(settings.guard, settings.background)
+    ground = _ground(config, scene, translator, norms[0])
     cfar = Cfar(
-        factor=ca_cfar_factor(settings.false_alarm, looks, cells),
-        background_max=float(10 ** ((norms[0].level_db - settings.dark_db) / 10)),
+        factor=ca_cfar_factor(settings.false_alarm, _looks(config, scene), cells),
+        background_max=float(10 ** (ground.highest_db / 10)),
     )
     workers = count_workers(config.engine.workers)
     job = BlockJob(
@@ -173,8 +155,36 @@ def _make_job(
         cfar=cfar,
         thin=thin,
         threads=max(1, count_workers(0) // workers),
+        doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
     )
     return replace(job, fingerprint=_fingerprint(job, translator, tagger))
+
+
+def _doubts(
+    config: RunConfig,
+    scene: xr.DataArray,
+    translator: Translator,
+    band: str,
+    power: npt.NDArray[np.float32],
+    norm: Normalisation,
+) -> list[str]:
+    """Say how the scene is unlike those that the translator was trained on."""
+    shares = translator.card.input_range.quantiles
+    quantiles = to_db(np.quantile(power[np.isfinite(power)], shares)) - norm.level_db
+    spacing = float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
+    return translator.doubts(quantiles, spacing, band, config.translate.look)
+
+
+def _looks(config: RunConfig, scene: xr.DataArray) -> float:
+    return float(scene.attrs.get("looks", config.prepare.looks))
+
+
+def _ground(
+    config: RunConfig, scene: xr.DataArray, translator: Translator, norm: Normalisation
+) -> Ground:
+    quantile, settings = translator.card.normalisation.quantile, config.anomalies
+    how = {"dark_db": settings.dark_db, "even_db": settings.even_db}
+    return find_ground(norm, quantile, _looks(config, scene), **how)
 
 
 def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
@@ -223,6 +233,7 @@ def _facts(
         software=f"sar2opt {version('sar2opt')}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         look=config.translate.look,
+        legend=translator.look(config.translate.look)[1].legend,
         simulated=bool(scene.attrs.get("simulated", False)),
         command=command,
     )  # fmt: skip
@@ -230,32 +241,41 @@ def _facts(
 
 def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
     """Say in sentences what the run decided for itself."""
-    settings, card = job.config.anomalies, translator.card
+    card = translator.card
     sentences = []
     if len(scene.band) > 1:
         sentences.append(
             f"of {', '.join(scene.band.values)}, {job.translator_band} is translated and "
             f"{job.tagger_band} tagged (--polarisation chooses)"
         )
-    if job.translator_band not in card.polarisations:
-        sentences.append(
-            f"{translator.name} was not trained on {job.translator_band}: trust it less"
-        )
     sentences.append(
         f"the scene's level, the {card.normalisation.quantile:.0%} quantile of its backscatter, "
         f"is {job.translator_norm.level_db:.1f} dB"
     )
-    spacing = float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
-    if not card.pixel_m[0] <= spacing <= card.pixel_m[1]:
-        sentences.append(
-            f"pixels of {spacing:.1f} m lie outside the {card.pixel_m[0]:g} to {card.pixel_m[1]:g} "
-            f"m that {translator.name} was trained for: trust it less"
+    sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
+    return [*sentences, *_bright_decisions(scene, job, translator)]
+
+
+def _bright_decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
+    """Say how and where bright targets are looked for."""
+    settings = job.config.anomalies
+    source = "as the file says" if "looks" in scene.attrs else "assumed; prepare.looks sets it"
+    ground = _ground(job.config, scene, translator, job.translator_norm)
+    where = f"where the background lies {settings.dark_db:g} dB or more below that level"
+    if ground.even:
+        where = (
+            f"wherever the background lies no more than {settings.even_db:g} dB above that level, "
+            f"for up to it the scene is one even surface, as open sea is: it spreads over "
+            f"{ground.spread_db:.1f} dB, and speckle alone over {ground.speckle_db:.1f} dB"
         )
-    looks = scene.attrs.get("looks")
-    source = "as the file says" if looks else "assumed; prepare.looks sets it"
-    sentences.append(
-        f"bright targets: {looks or job.config.prepare.looks:g} looks ({source}), false-alarm "
-        f"probability {settings.false_alarm:g} a pixel, looked for where the background lies "
-        f"{settings.dark_db:g} dB or more below that level"
+    bright = (
+        f"bright targets: {_looks(job.config, scene):g} looks ({source}), false-alarm probability "
+        f"{settings.false_alarm:g} a pixel, looked for {where}"
     )
-    return sentences
+    if not ground.even:
+        return [bright]
+    return [
+        bright,
+        "the models know backscatter only against the scene's own level, and in an even scene "
+        "cannot tell sea from land: do not rely on its colours and tags",
+    ]

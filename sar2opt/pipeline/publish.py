@@ -29,6 +29,7 @@ from sar2opt.products.cog import (
     TRUST,
     CogProfile,
     write_class_names,
+    write_class_style,
     write_cog,
 )
 from sar2opt.products.facts import Product
@@ -38,7 +39,7 @@ from sar2opt.products.preview import write_preview
 from sar2opt.products.report import write_report
 from sar2opt.products.stac import stac_item, write_stac
 from sar2opt.products.vectors import footprint_table, write_extra, write_geopackage
-from sar2opt.raster import NO_TAG
+from sar2opt.raster import NO_TAG, take_band
 from sar2opt.sar.normalise import to_grey
 from sar2opt.tiles.apply import read_padded
 from sar2opt.tiles.plan import Window
@@ -109,6 +110,7 @@ def _write_rasters(
     with ThreadPoolExecutor(2) as pool:
         counts = dict(zip(profiles, pool.map(write, profiles), strict=True))
     write_class_names(paths["tags"])
+    write_class_style(paths["tags_style"])
     return {str(name): values for name, values in counts.items()}
 
 
@@ -192,7 +194,7 @@ class _Plane:
 
 
 def _read_grey(plan: RunPlan, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint8]:
-    band = plan.scene.sel(band=[plan.job.translator_band])
+    band = take_band(plan.scene, plan.job.translator_band)
     return to_grey(read_padded(band, Window(y0, y1, x0, x1))[0], plan.job.translator_norm)
 
 

@@ -14,6 +14,7 @@ from sar2opt.config import RunConfig
 from sar2opt.errors import Sar2optError
 from sar2opt.pipeline.plan import RunPlan, make_plan
 from sar2opt.pipeline.publish import publish
+from sar2opt.pipeline.resources import release
 from sar2opt.products.reopen import open_product
 from sar2opt.tiles.engine import run_blocks
 
@@ -76,6 +77,8 @@ def run(
     except Sar2optError:
         plan.staging.remove()
         raise
+    finally:
+        release(plan.job.fingerprint)
     plan.staging.remove()
     figures = {**figures, "seconds": round(time.perf_counter() - started, 2)}
     return Products(plan.folder, objects, anomalies, figures, plan.facts.assumptions)

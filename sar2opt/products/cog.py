@@ -41,9 +41,19 @@ from sar2opt.products.profiles import (
     TRUST,
     CogProfile,
     write_class_names,
+    write_class_style,
 )
 
-__all__ = ["GREY", "OPTICAL", "TAGS", "TRUST", "CogProfile", "write_class_names", "write_cog"]
+__all__ = [
+    "GREY",
+    "OPTICAL",
+    "TAGS",
+    "TRUST",
+    "CogProfile",
+    "write_class_names",
+    "write_class_style",
+    "write_cog",
+]
 
 Pixels = npt.NDArray[np.uint8]
 Valid = npt.NDArray[np.bool_]

@@ -50,6 +50,7 @@ class Facts:
     software: str  # name and version
     created: str  # ISO 8601, UTC
     look: str = "natural"
+    legend: str = ""  # what the colours of the look mean
     tiling: Literal["exact", "blended"] = "exact"
     simulated: bool = False  # the scene itself is synthetic
     command: str = ""  # command line that repeats the run
@@ -83,7 +84,7 @@ class Facts:
             "CREATED": self.created,
         }
         if product == "optical":
-            tags["LOOK"] = self.look
+            tags["LOOK"] = f"{self.look}: {self.legend}" if self.legend else self.look
         if self.simulated:
             tags["SIMULATED"] = "YES: the radar scene itself is synthetic; it shows no real place"
         return tags

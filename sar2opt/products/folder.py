@@ -24,6 +24,7 @@ FILES = {
     "trust": "{}_trust.tif",
     "tags": "{}_tags.tif",
     "tag_names": "{}_tags.tif.aux.xml",
+    "tags_style": "{}_tags.qml",
     "vectors": "{}.gpkg",
     "stac": "{}.json",
     "preview": "{}_preview.png",
@@ -136,5 +137,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _move_up(scratch: Path, folder: Path, there: list[Path]) -> None:
     written = [path.replace(folder / path.name) for path in sorted(scratch.iterdir())]
-    for stale in set(there) - set(written):
-        stale.unlink()
+    # what GDAL and QGIS noted beside an older product, its statistics say, is not true of the new
+    notes = {path.with_name(f"{path.name}.aux.xml") for path in (*there, *written)}
+    for stale in (set(there) | notes) - set(written):
+        stale.unlink(missing_ok=True)

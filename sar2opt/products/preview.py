@@ -75,7 +75,7 @@ def draw_preview(facts: Facts, pictures: Pictures, anomalies: gpd.GeoDataFrame) 
     radar = f"Radar backscatter, {facts.polarisation.upper()}"
     origin = "simulated" if facts.simulated else "measured"
     _view(canvas, panels["sar"], views["sar"], radar, origin, MEASURED)
-    _view(canvas, panels["optical"], views["optical"], MARK, "", WARNING)
+    _view(canvas, panels["optical"], views["optical"], MARK, f"look: {facts.look}", WARNING)
     _view(canvas, panels["tags"], views["tags"], "Land cover", "generated from radar", WARNING)
     _view(canvas, panels["trust"], views["trust"], "Trust in the image", "generated", WARNING)
     _scale_bar(canvas, panels["sar"], pictures)  # where no marker lies

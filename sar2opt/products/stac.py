@@ -41,6 +41,7 @@ ASSETS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "trust": ("Trust in the generated image", _COG, ("data", "confidence")),
     "tags": ("Generated land cover", _COG, ("data", "classification")),
     "tag_names": ("Class names for GDAL", "application/xml", ("metadata",)),
+    "tags_style": ("Colours and class names for QGIS", "application/xml", ("metadata",)),
     "vectors": ("Objects, anomalies and footprint", pystac.MediaType.GEOPACKAGE.value, ("data",)),
     "preview": ("Preview", pystac.MediaType.PNG.value, ("overview",)),
     "report": ("Report", pystac.MediaType.HTML.value, ("metadata",)),

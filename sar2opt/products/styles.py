@@ -42,6 +42,7 @@ SLD_ATTRIBUTES = {
     "xmlns": "http://www.opengis.net/sld",
     "xmlns:ogc": "http://www.opengis.net/ogc",
 }
+_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 OTHER_ANOMALY = ("Other anomaly", (60, 60, 60))
 
 
@@ -89,7 +90,22 @@ def to_qml(style: LayerStyle) -> str:
             ET.SubElement(categories, "category", known, symbol=str(index), render="true")
     if style.tip:
         ET.SubElement(root, "mapTip").text = style.tip
-    return "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n" + _text(root)
+    return _DOCTYPE + _text(root)
+
+
+def to_class_qml() -> str:
+    """Return the style of the class raster as QML.
+
+    Of its colour table alone QGIS makes a legend of all 256 values that a byte can have.
+    """
+    root = ET.Element("qgis", version="3.16", styleCategories="Symbology")
+    known = {"type": "paletted", "band": "1", "opacity": "1", "alphaBand": "-1"}
+    renderer = ET.SubElement(ET.SubElement(root, "pipe"), "rasterrenderer", known)
+    palette = ET.SubElement(renderer, "colorPalette")
+    for entry in CLASSES:
+        drawn = {"value": str(entry.code), "color": entry.hex, "alpha": "255"}
+        ET.SubElement(palette, "paletteEntry", drawn, label=entry.title)
+    return _DOCTYPE + _text(root)
 
 
 def to_sld(style: LayerStyle, layer: str) -> str:

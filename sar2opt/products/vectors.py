@@ -25,6 +25,8 @@ TITLES: Mapping[str, str] = {
     "footprint": "Footprint of the scene",
 }
 
+VERSION = "1.3"  # of the standard: QGIS of Debian 12 and Ubuntu 22.04 warns of what is newer
+
 
 def footprint_table(facts: Facts, geometry: BaseGeometry) -> gpd.GeoDataFrame:
     """Return the footprint as a table of one row that says what the products are.
@@ -48,8 +50,10 @@ def footprint_table(facts: Facts, geometry: BaseGeometry) -> gpd.GeoDataFrame:
 def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: Facts) -> Path:
     """Write layers (objects, anomalies, footprint) and their QGIS styles to a GeoPackage.
 
-    Layers without rows are written with their columns. Dataset and layers carry the tags of
-    ``facts`` as metadata. The file appears whole or not at all. Raises ``OutputError``.
+    Layers without rows are written with their columns. Each layer carries the tags of ``facts``
+    as metadata; the dataset does not, for GDAL 3.12 would copy that to an .aux.xml file beside
+    the GeoPackage as soon as someone reads it. The file appears whole or not at all. Raises
+    ``OutputError``.
     """
     unfinished = path.with_name(f".{path.name}")
     tags = facts.tags("vectors")
@@ -64,8 +68,8 @@ def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: 
                     driver="GPKG",
                     geometry_type=_geometry_type(table),
                     promote_to_multi=True,
+                    dataset_options={} if unfinished.exists() else {"VERSION": VERSION},
                     layer_options={"IDENTIFIER": TITLES[name], "DESCRIPTION": GENERATED["vectors"]},
-                    dataset_metadata=tags,
                     layer_metadata=tags,
                 )
             styles = _style_table(layers, facts)

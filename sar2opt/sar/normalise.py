@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sar2opt.errors import SceneError
 
+DARK_QUANTILE = 0.1
 FLOOR = np.float32(1e-12)  # power below which a logarithm would say nothing
 
 
@@ -36,6 +37,7 @@ class Normalisation:
     span_db: float
     low: float
     high: float
+    tenth_db: float  # the lowest tenth: up to the level, how much the scene holds but speckle
 
     def __call__(self, power: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Normalise linear power of any shape; NaN stays NaN."""
@@ -54,8 +56,9 @@ def fit_normalisation(
     valid = power[np.isfinite(power) & (power > 0)]
     if valid.size == 0:
         raise SceneError("the scene holds no valid backscatter: every pixel looked at is no data")
-    level = 10.0 * np.log10(np.quantile(valid.astype(np.float64), settings.quantile))
-    return Normalisation(round(float(level), 3), settings.span_db, settings.low, settings.high)
+    quantiles = np.quantile(valid.astype(np.float64), (settings.quantile, DARK_QUANTILE))
+    level, dark = (round(float(db), 3) for db in 10.0 * np.log10(quantiles))
+    return Normalisation(level, settings.span_db, settings.low, settings.high, dark)
 
 
 def to_grey(power: npt.NDArray[np.float32], norm: Normalisation) -> npt.NDArray[np.uint8]:

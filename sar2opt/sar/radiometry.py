@@ -145,13 +145,13 @@ def check_scale(sample: Values, scale: str) -> None:
             raise UnitsError(
                 f"1 % of values are above {high:.0f}, which is too much for dB: {_CURE}"
             )
-        if high - low < 1:
-            raise UnitsError(f"values span only {high - low:.2g}, too little for dB: {_CURE}")
     elif np.mean(valid < 0) > _NOISE_SUBTRACTED or np.median(valid) < 0:
         raise UnitsError(
             f"{np.mean(valid < 0):.0%} of values are negative, so they cannot be {scale}: "
             "they look like dB (--scale dB)"
         )
+    if scale not in ("power", "amplitude") and high - low < 1:
+        raise UnitsError(f"values span only {high - low:.2g}, too little for {scale}: {_CURE}")
     if scale.startswith("display") and valid.max() > 255:
         raise UnitsError(f"values go up to {valid.max():g}, above the 255 of {scale}: {_CURE}")
 
@@ -164,6 +164,8 @@ def measure_speckle(sample: Values) -> Speckle:
     """
     numbers = np.asarray(sample, dtype=np.float64)
     rows, cols = (size // _WINDOW for size in numbers.shape[-2:])
+    if not rows * cols:
+        raise UnitsError(f"the scene is too small to tell its units: {_CURE}")
     tiles = numbers[..., : rows * _WINDOW, : cols * _WINDOW].reshape(
         -1, rows, _WINDOW, cols, _WINDOW
     )  # (n, row, 8, col, 8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,12 +59,20 @@ class BlockSource:
         top, bottom, pick_row = _span(of_row, self.shape[1])
         left, right, pick_col = _span(of_col, self.shape[2])
         window = Window(left + self.cols.start, top + self.rows.start, right - left, bottom - top)
-        power: Power = np.empty((len(self.bands), bottom - top, right - left), np.float32)
+        first, last, pick_band = _span(of_band, self.shape[0])
+        power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
         if power.size:
             with open_raster(self.path) as file:
-                power = to_power(self.read(file, window), self.scale)
-        picked: Power = power[:, :, pick_col][:, pick_row][of_band]  # one axis at a time, as Dask
+                power = to_power(self._of(first, last).read(file, window), self.scale)
+        picked: Power = power[:, :, pick_col][:, pick_row][pick_band]  # one axis at a time, as Dask
         return picked
+
+    def _of(self, first: int, last: int) -> BlockSource:
+        """Return the source of some of the bands."""
+        some = slice(first, last)
+        return replace(
+            self, bands=self.bands[some], nodata=self.nodata[some], gains=self.gains[some]
+        )
 
     def read(self, file: rasterio.DatasetReader, window: Window) -> Power:
         """Return physical values ``(band, y, x)``, not yet power; NaN where there is no data."""

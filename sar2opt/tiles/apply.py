@@ -66,10 +66,26 @@ def read_window(model: TileModel, block: Window) -> Window:
 
 def predict_tile(model: TileModel, tile: Tiles, block: Window) -> Tiles:
     """Predict ``block`` from ``tile``, the input in ``read_window(model, block)``."""
+    missing = np.full(len(model.bands_out), np.nan, np.float32)
+    return fill_tile(model, model.predict, tile, block, missing)
+
+
+def fill_tile(
+    model: TileModel,
+    predict: Callable[[Tiles], npt.NDArray[T]],
+    tile: Tiles,
+    block: Window,
+    missing: npt.NDArray[T],
+) -> npt.NDArray[T]:
+    """Make ``block`` by ``predict``, which maps tiles as ``model`` does, to bands of any type.
+
+    ``missing`` is what no data becomes in each of these bands.
+    """
     outer = read_window(model, block)
     valid = np.logical_and.reduce(np.isfinite(tile))  # over bands: (y, x)
     core = valid[block.within(outer)]
-    out = np.full((len(model.bands_out), *block.shape), np.nan, np.float32)
+    out = np.empty((len(missing), *block.shape), missing.dtype)
+    out[...] = missing[:, None, None]
     box = valid_box(core)
     if box is None:
         return out
@@ -78,10 +94,11 @@ def predict_tile(model: TileModel, tile: Tiles, block: Window) -> Tiles:
         block.y0 + rows.start, block.y0 + rows.stop, block.x0 + cols.start, block.x0 + cols.stop
     )
     trimmed = read_window(model, needed)
-    inputs = np.where(np.isfinite(tile), tile, FILL)[(slice(None), *trimmed.within(outer))]
-    predicted = model.predict(np.ascontiguousarray(inputs[None]))[0]  # (band_out, y, x)
-    out[:, rows, cols] = predicted[(slice(None), *needed.within(trimmed))]
-    out[:, ~core] = np.nan
+    inputs = tile[(slice(None), *trimmed.within(outer))]
+    inputs = np.where(np.isfinite(inputs), inputs, FILL)
+    predicted = predict(inputs[None])[0]  # (band, y, x)
+    predicted = predicted[(slice(None), *needed.within(trimmed))]
+    np.copyto(out[:, rows, cols], predicted, where=core[rows, cols])
     return out
 
 

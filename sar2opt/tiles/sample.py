@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from sar2opt.tiles.apply import read_padded
+from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan, Window
 
 GRID = 16  # windows a side
@@ -21,16 +24,17 @@ def sample(raster: xr.DataArray) -> npt.NDArray[np.float32]:
     machine. Where they find next to no data, the scene is thinned block by block instead.
     """
     rows, cols = raster.shape[1], raster.shape[2]
-    windows = [
-        Window(y, min(y + SIDE, rows), x, min(x + SIDE, cols))
-        for y in _origins(rows)
-        for x in _origins(cols)
-    ]
-    found = np.concatenate([_flat(raster, window) for window in windows], axis=1)
+    across = np.concatenate([np.arange(x, min(x + SIDE, cols)) for x in _origins(cols)])
+    # a row of windows is read at once: that takes no more blocks of the file than one by one
+    strips = [Window(y, min(y + SIDE, rows), 0, cols) for y in _origins(rows)]
+    with ThreadPoolExecutor(count_workers(0)) as pool:
+        parts = pool.map(lambda strip: _flat(read_padded(raster, strip)[:, :, across]), strips)
+        found = np.concatenate(list(parts), axis=1)
     if np.isfinite(found).sum() < ENOUGH:
         step = max(1, int((rows * cols / 4_000_000) ** 0.5))
         blocks = Plan((rows, cols), 1024, 1).blocks()
-        found = np.concatenate([_flat(raster, block)[:, ::step] for block in blocks], axis=1)
+        thinned = [_flat(read_padded(raster, block))[:, ::step] for block in blocks]
+        found = np.concatenate(thinned, axis=1)
     return found
 
 
@@ -40,5 +44,5 @@ def _origins(size: int) -> list[int]:
     return [int(origin) for origin in np.linspace(0, size - SIDE, GRID)]
 
 
-def _flat(raster: xr.DataArray, window: Window) -> npt.NDArray[np.float32]:
-    return read_padded(raster, window).reshape(raster.shape[0], -1)
+def _flat(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return values.reshape(len(values), -1)

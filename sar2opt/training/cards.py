@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sar2opt.nets.card import Card
+from sar2opt.nets.card import Card, InputRange
 from sar2opt.nets.generator import Generator
 from sar2opt.nets.layers import STRIDE, find_margin
-from sar2opt.nets.losses import LUMINANCE
 from sar2opt.nets.tagger import CLASSES, Tagger
-from sar2opt.training.data import Pair
-from sar2opt.training.evaluate import Tones, split_of
+from sar2opt.training.pairs import SPLITS, Pair
 from sar2opt.training.tagger import TaggerTraining, WeakPair
 from sar2opt.training.translator import TranslatorTraining
 
@@ -21,23 +19,32 @@ COPERNICUS = "Contains modified Copernicus Sentinel data 2017 to 2021"
 SOURCES = (
     f"{COPERNICUS}; scenes: VolkovVl/Optical-SAR-dataset, redistribution and change allowed",
     "SEN1-2 samples, CC BY 4.0 (Schmitt et al. 2018)",
+    "vivid: Sentinel-1 and Sentinel-2 chips collected by geodrak/OMBRIA, which has no licence "
+    "file; the images are modified Copernicus Sentinel data, whose terms allow use and adaptation",
     "Encoder: EfficientNet-lite0, ImageNet weights, Apache-2.0",
 )
 LIMITS = (
     "evidence of any kind: the picture is a guess of what an optical sensor would show, and small "
     "objects, colours and textures in it may be invented",
     "measuring colour, vegetation indices or reflectance",
-    "sensors other than C-band SAR at about 10 m, and places unlike Los Angeles, San Antonio and "
-    "the SEN1-2 samples: the trust layer does not know what it has never seen",
+    "sensors other than C-band SAR at about 10 m, and places unlike those it was trained on: the "
+    "trust layer does not know what it has never seen",
 )
 LABEL_SOURCES = (
     "EuroSAT, MIT (Helber et al. 2019)",
     "WorldCover chips: ESA WorldCover, CC BY 4.0; their repository states MIT in its README, "
     "without a licence file; used for the teacher",
 )
+LEGENDS = {
+    "natural": "true colour as Sentinel-2 sees it from the top of the atmosphere, with its haze",
+    "clear": "true colour with the haze of the atmosphere taken away",
+    "vivid": "short-wave infrared, near infrared and red shown as red, green and blue: plants "
+    "green, soil brown, water dark blue, towns grey-violet",
+    "grey": "luminance of the true colour",
+}
 SPLIT = (
-    "split by place: blocks of 1024 pixels of the scenes, runs of 100 numbers or whole scenes of "
-    "the chips; 64 pixels at the rim of a test block are not judged"
+    "split by place: blocks of 1024 pixels of the scenes, runs of numbers or whole scenes of the "
+    "chips, near-duplicates in one place; 64 pixels at the rim of a held-out block are not judged"
 )
 COMMON: dict[str, Any] = {
     "polarisations": ("vh", "vv"),
@@ -50,47 +57,48 @@ COMMON: dict[str, Any] = {
 
 def translator_card(
     config: TranslatorTraining,
-    file: str,
     net: Generator,
-    tones: Tones,
     pairs: Sequence[Pair],
-    gain: float,
-    figures: dict[str, Any],
+    seen: InputRange,
+    step: int,
 ) -> Card:
-    """Return the card of a translator made from the configuration ``file``."""
-    splits = {name: split_of(pairs, name) for name in ("train", "val", "test")}
-    places = {
-        source.name: {
-            name: sum(pair.source == source.name for pair in part) for name, part in splits.items()
-        }
-        for source in config.sources
-    }
+    """Return the card of a translator trained on ``pairs``; looks and figures come later."""
     return Card(
         name=config.name,
         kind="translator",
-        summary="Translates one band of C-band backscatter into true colour as Sentinel-2 sees "
-        "it at the top of the atmosphere, and says for each pixel how far to trust it.",
+        summary="Translates one band of C-band backscatter into optical imagery in several looks, "
+        "and says for each pixel how far to trust it.",
         architecture="Generator",
         settings=config.generator.model_dump(),
         bands_out=Generator.bands_out,
         normalisation=config.norm,
-        margin=find_margin(net),
-        looks=_looks(splits["train"]),
-        trust_gain=gain,
+        margin=find_margin(net, config.generator.channels_in),
+        input_range=seen,
         training={
-            "command": f"sar2opt train configs/{file} --data DATA --out OUT",
+            "command": f"sar2opt train CONFIG --data PAIRS --out OUT ({step} steps)",
             "protocol": SPLIT,
-            "pairs by source": places,
-            "tone maps (gain, offset per band)": {
-                name: str([(round(a, 3), round(b, 3)) for a, b in bands])
-                for name, bands in tones.items()
+            "pairs by source": _counts(pairs),
+            "tones (gain, offset per band)": {
+                pair.source: str([(round(a, 3), round(b, 3)) for a, b in pair.tone])
+                for pair in pairs
             },
-            "configuration": str(config.model_dump(exclude={"sources"})),
+            "configuration": str(config.model_dump()),
         },
-        figures=figures,
+        figures={},
         licences=SOURCES,
         **COMMON,
     )
+
+
+def _counts(pairs: Sequence[Pair]) -> dict[str, dict[str, int]]:
+    sources = dict.fromkeys(pair.source for pair in pairs)
+    return {
+        source: {
+            split: sum((pair.source, pair.split) == (source, split) for pair in pairs)
+            for split in SPLITS
+        }
+        for source in sources
+    }
 
 
 def tagger_card(
@@ -131,21 +139,3 @@ def tagger_card(
         licences=(*SOURCES, *LABEL_SOURCES),
         **COMMON,
     )
-
-
-def _looks(train: Sequence[Pair]) -> dict[str, tuple[tuple[float, ...], ...]]:
-    """Return the looks as affine maps of the generated colour.
-
-    ``clear`` takes the haze of the top of the atmosphere away: each band is stretched between the
-    1st and 98th percentile of the whole-scene targets in training.
-    """
-    scenes = [pair.optical for pair in train if len(pair.optical) == 3 and len(pair.levels) == 1]
-    pixels = np.concatenate([image[:, ::16, ::16].reshape(3, -1) for image in scenes], axis=1)
-    low, high = np.percentile(pixels / 255.0, (1, 98), axis=1)
-    gain, offset = 0.95 / (high - low), 0.02 - 0.95 * low / (high - low)
-    clear = np.concatenate([np.diag(gain), offset[:, None]], axis=1).round(4)
-    return {
-        "natural": tuple(tuple(row) for row in np.eye(3, 4).tolist()),
-        "clear": tuple(tuple(row) for row in clear.tolist()),
-        "grey": ((*LUMINANCE, 0.0),),
-    }

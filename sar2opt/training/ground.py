@@ -21,7 +21,8 @@ POINTS = 9  # on each side of an outline, which another CRS bends
 
 def shared_ground(pair: Pair, other: Pair) -> Mask:
     """Return which pixels of ``pair`` lie within the outline of ``other``; both need a ground."""
-    assert pair.ground and other.ground
+    assert pair.ground
+    assert other.ground
     rows, cols = other.decibel.shape
     side = np.linspace(0.0, 1.0, POINTS)
     low, high = np.zeros(POINTS), np.ones(POINTS)

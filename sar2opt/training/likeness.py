@@ -46,7 +46,7 @@ class Overlap:
 
 
 def equal_pairs(pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
-    """Yield which pair has the very SAR or optical pixels of an earlier one, as (earlier, later)."""
+    """Yield which pair has the very SAR or optical pixels of an earlier one: (earlier, later)."""
     seen: dict[bytes, int] = {}
     for number, pair in enumerate(pairs):
         keys = [

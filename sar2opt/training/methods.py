@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from sar2opt.errors import ConfigError
 from sar2opt.nets.models import Translator
-from sar2opt.training.pairs import Image, Look
+from sar2opt.training.pairs import Image
 
 Method = Callable[[Image], Image]
 """Normalised SAR ``(y, x)``, NaN is no data -> ``(1 or 3, y, x)`` in [0, 1]."""
@@ -31,23 +30,13 @@ def net_method(net: nn.Module, stride: int = 8) -> Method:
     return predict
 
 
-def translator_paint(translator: Translator, look: Look) -> Paint:
+def translator_paint(translator: Translator, look: str) -> Paint:
     """Return a bundle as a function that paints one look and says how sure it is."""
-    if look not in translator.card.looks:
-        have = ", ".join(translator.card.looks)
-        raise ConfigError(f"no look {look!r}: {translator.name} has {have}")
-    matrix = np.array(translator.card.looks[look], np.float32)  # (1 or 3, 4)
-
-    def paint(sar: Image) -> tuple[Image, Image]:
-        padded = padded_to(sar, translator.stride)
-        output = translator.predict(padded[None, None])[0, :, : sar.shape[0], : sar.shape[1]]
-        image = np.einsum("oc,cyx->oyx", matrix[:, :3], output[:3]) + matrix[:, 3, None, None]
-        return np.clip(image, 0.0, 1.0), np.exp(np.clip(output[3], -6.0, 1.0))
-
-    return paint
+    translator.look(look)  # raises where it has none
+    return lambda sar: translator.paint(sar, look)
 
 
-def translator_method(translator: Translator, look: Look) -> Method:
+def translator_method(translator: Translator, look: str) -> Method:
     """Return a bundle as a function that paints one look."""
     paint = translator_paint(translator, look)
     return lambda sar: paint(sar)[0]

@@ -203,7 +203,7 @@ def _part(
 
 
 def _each(work: Callable[[Pair], T], pairs: list[Pair], step: str, show: Progress) -> Iterator[T]:
-    """Yield ``work`` of each pair in order, on a few threads: NumPy and SciPy let go of the lock."""
+    """Yield ``work`` of each pair in order, on a few threads: NumPy lets go of the lock."""
     with ThreadPoolExecutor(WORKERS) as pool:
         for number, result in enumerate(pool.map(work, pairs), 1):
             show(step, number, len(pairs))

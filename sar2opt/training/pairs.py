@@ -64,7 +64,8 @@ class Pair:
     @property
     def judged(self) -> tuple[slice, slice]:
         """The part that may be judged: not the rim of a block, where training may have looked."""
-        inner = GUARD if min(self.decibel.shape) >= BLOCK else 0
+        side = min(self.decibel.shape) if self.ground else 0  # chips are not parts of a scene
+        inner = min(GUARD, side // 8)
         return slice(inner, -inner or None), slice(inner, -inner or None)
 
 

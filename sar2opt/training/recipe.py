@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +17,33 @@ from sar2opt.nets.bundle import save_bundle
 from sar2opt.nets.generator import Generator
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.tiles.engine import keep_freed_memory
-from sar2opt.training.cards import tagger_card, translator_card
-from sar2opt.training.data import normalise_db, read_pairs
-from sar2opt.training.evaluate import (
-    fit_trust_gain,
-    judge,
-    judge_trust,
-    matched_sar,
-    mean_colour,
-    net_method,
-    split_of,
-)
+from sar2opt.training.cards import tagger_card
+from sar2opt.training.checkpoint import CHECKPOINT
+from sar2opt.training.crops import CropSampler
 from sar2opt.training.evaluate_tags import merged, on_true_labels, on_weak_labels, summary
 from sar2opt.training.labels import read_label_chips
+from sar2opt.training.loop import train_loop
+from sar2opt.training.methods import net_method
+from sar2opt.training.pack import pack_translator
+from sar2opt.training.pair_set import read_set
+from sar2opt.training.pairs import Pair, normalise_db
+from sar2opt.training.parallel import is_first, join, leave, own_device, own_rank
+from sar2opt.training.sources import read_pairs
 from sar2opt.training.student import train_student
-from sar2opt.training.tagger import (
-    TaggerTraining,
-    WeakPair,
-    label_weakly,
-    train_teacher,
-)
-from sar2opt.training.translator import TranslatorTraining, train_translator
+from sar2opt.training.tagger import TaggerTraining, WeakPair, label_weakly, train_teacher
+from sar2opt.training.translator import TranslatorStep, TranslatorTraining
+from sar2opt.training.unpaired import UnpairedStep
+from sar2opt.training.watch import Watcher
 
 
-def train(config_file: Path, data: Path, out: Path, *, resume: bool = False) -> Path:
+def train(
+    config_file: Path, data: Path, out: Path, *, resume: bool = False, device: str = "auto"
+) -> Path:
     """Make the bundle that a configuration describes; returns the ``.safetensors`` file.
 
-    ``data`` is the folder that the sources' paths are relative to. Raises ``ConfigError``,
-    ``SceneError`` or ``ModelError``.
+    ``data`` is a set of pairs for a translator, and for a tagger the folder that the sources'
+    paths are relative to. Raises ``ConfigError``, ``SceneError``, ``TrainingError`` or
+    ``ModelError``.
     """
     try:
         kind = tomllib.loads(config_file.read_text(encoding="utf-8")).get("kind")
@@ -53,39 +54,53 @@ def train(config_file: Path, data: Path, out: Path, *, resume: bool = False) -> 
         raise ConfigError(f"{config_file}: kind must be one of {', '.join(recipes)}, not {kind!r}")
     torch.set_flush_denormal(True)
     keep_freed_memory()
-    return recipes[kind](config_file, data, out, resume)
+    return recipes[kind](config_file, data, out, resume, device)
 
 
-def _translator(config_file: Path, data: Path, out: Path, resume: bool) -> Path:
+def _translator(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:
     config = load_config(config_file, TranslatorTraining)
-    pairs = read_pairs(data, config.sources, config.norm)
-    net, tones = train_translator(config, pairs, out, resume=resume)
-    assert isinstance(net, Generator)
-    method, norm = net_method(net), config.norm
-    train_pairs, val, test = (split_of(pairs, name) for name in ("train", "val", "test"))
-    gain = fit_trust_gain(method, val, tones, norm)
-    methods = {
-        config.name: method,
-        "mean colour": mean_colour(train_pairs, tones),
-        "matched SAR": matched_sar(train_pairs, tones, norm),
-    }
-    figures: dict[str, Any] = {
-        f"test places of {source}": {
-            name: judge(each, [p for p in test if p.source == source], tones, norm)
-            for name, each in methods.items()
-        }
-        for source in sorted({pair.source for pair in test})
-    }
-    figures["trust on test places (share of pixels with an error below 0.1)"] = judge_trust(
-        method, test, tones, norm, gain, 0.1
-    )
-    card = translator_card(config, config_file.name, net, tones, pairs, gain, figures)
-    path = out / f"{config.name}.safetensors"
-    save_bundle(net, card, path)
-    return path
+    pairs = read_set(data, sources=config.weights or None).pairs
+    join()
+    try:
+        train_translator(config, pairs, out, resume=resume, device=own_device(device))
+    finally:
+        leave()
+    bundle = out / f"{config.name}.safetensors"
+    return pack_translator(out / CHECKPOINT, pairs, bundle) if is_first() else bundle
 
 
-def _tagger(config_file: Path, data: Path, out: Path, resume: bool) -> Path:
+def train_translator(
+    config: TranslatorTraining,
+    pairs: Sequence[Pair],
+    out: Path,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+) -> Generator:
+    """Train on the training places of ``pairs``; return the averaged net.
+
+    Leaves below ``out`` what a person and ``--resume`` need: ``checkpoint.pt``, ``best.pt``,
+    ``log.csv``, ``checks.csv``, ``training.png``, ``samples/``.
+    """
+    torch.manual_seed(config.seed)
+    weights = config.weights or dict.fromkeys((pair.source for pair in pairs), 1.0)
+    sampler = CropSampler(
+        pairs, weights, config.smooth, config.norm, config.augment, config.crop,
+        np.random.default_rng((config.seed, own_rank())),
+    )  # fmt: skip
+    make = TranslatorStep if config.mode == "paired" else UnpairedStep
+    step: TranslatorStep | UnpairedStep = make(config, sampler, device)
+    check = Watcher(pairs, config.norm, device, out) if is_first() else None
+    train_loop(
+        step, sampler.rng, config.schedule, out,
+        resume=resume, config=config.model_dump_json(), check=check,
+    )  # fmt: skip
+    average = copy.deepcopy(step.average.net).eval()
+    assert isinstance(average, Generator)
+    return average
+
+
+def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:
     config = load_config(config_file, TaggerTraining)
     chips = read_label_chips(data)
     teacher = train_teacher(config, chips, out, resume=resume)

@@ -13,7 +13,6 @@ class TrainingSettings(Settings):
     name: str
     seed: int = 0
     crop: int = 128  # pixels
-    gain_jitter_db: float = 1.0  # stands for calibration
     norm_quantile: float = 0.75
     norm_span_db: float = 10.0
 

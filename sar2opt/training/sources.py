@@ -24,6 +24,7 @@ from sar2opt.errors import ConfigError, SceneError
 from sar2opt.nets.losses import LUMINANCE
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.sar.radiometry import to_db, to_power
+from sar2opt.tiles.plan import Plan
 from sar2opt.training.pairs import BLOCK, Ground, Look, Pair, Split, Tone, split_of, split_of_place
 
 
@@ -36,6 +37,7 @@ class SourceSettings(Settings):
     sar: str = Field(description="scene: path below the data folder; chips: glob of SAR images")
     optical: str = Field(description="scene: path; chips: what replaces '_sar' in the file name")
     scale: Scale = "display-amplitude"
+    block: int = Field(BLOCK, ge=64, description="scene: side in pixels of a block, its places")
     place: str = Field(r"(.+)", description="chips: the first group of this names the place")
     label: str = Field("", description="chips: the first group of this, in the path, is a class")
     run: int = Field(
@@ -43,6 +45,7 @@ class SourceSettings(Settings):
     )
     val: tuple[str, ...] = Field((), description="places that are held out to choose by")
     test: tuple[str, ...] = Field((), description="places that are held out to judge by")
+    own_level: bool = Field(False, description="each chip was stretched on its own")
     match_tone: bool = Field(False, description="map the optical tones onto those of the scenes")
 
     def place_of(self, chip: Path) -> str:
@@ -92,17 +95,15 @@ def read_scene_pairs(
     with rasterio.open(paths[0]) as sar, rasterio.open(paths[1]) as optical:
         ground = _ground(sar)
         with _on_grid_of(sar, optical, source) as warped:
-            for y in range(0, sar.height, BLOCK):
-                for x in range(0, sar.width, BLOCK):
-                    window = Window.from_slices(
-                        (y, min(y + BLOCK, sar.height)), (x, min(x + BLOCK, sar.width))
-                    )
-                    decibel, picture = _read_block(sar, warped, window, source)
-                    valid = np.isfinite(decibel)
-                    sample.append(decibel[::4, ::4][valid[::4, ::4]])
-                    if valid.mean() > 0.5:
-                        place = f"{y // BLOCK}-{x // BLOCK}"
-                        blocks.append((place, decibel, picture, _moved(ground, y, x)))
+            for block in Plan(sar.shape, source.block, 1).blocks():
+                (y, _), (x, _) = rows, cols = (block.y0, block.y1), (block.x0, block.x1)
+                window = Window.from_slices(rows, cols)
+                decibel, picture = _read_block(sar, warped, window, source)
+                valid = np.isfinite(decibel)
+                sample.append(decibel[::4, ::4][valid[::4, ::4]])
+                if valid.mean() > 0.5:
+                    place = f"{y // source.block}-{x // source.block}"
+                    blocks.append((place, decibel, picture, _moved(ground, y, x)))
     if blocks:
         level = level_of(np.concatenate(sample), norm)
         for place, decibel, picture, where in blocks:
@@ -128,7 +129,8 @@ def read_chip_pairs(
         for path, decibel, rgb in chips:
             place = source.place_of(path)
             label = _group(source.label, path.as_posix()) if source.label else ""
-            levels = (common, level_of(decibel, norm))
+            own = level_of(decibel, norm)
+            levels = (own,) if source.own_level else (common, own)
             folder = f"{path.parent.name}/" if stems[path.stem] > 1 else ""
             yield _pair(source, folder + path.stem, place, decibel, rgb, levels, label)
 

@@ -13,9 +13,10 @@ import torch
 from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
 from sar2opt.sar.radiometry import to_db
 from sar2opt.synth import sample_pair
-from sar2opt.training.data import Pair, normalise_db, turned
+from sar2opt.training.crops import turned
 from sar2opt.training.labels import IGNORE
 from sar2opt.training.loop import train_loop
+from sar2opt.training.pairs import Pair, normalise_db
 from sar2opt.training.pretrained import load_encoder
 from sar2opt.training.tagger import TaggerTraining, TagStep, WeakPair
 
@@ -49,8 +50,18 @@ def synthetic_pairs(config: TaggerTraining) -> list[WeakPair]:
         decibel = to_db(power[1 - number % 2]).astype(np.float16)
         valid = decibel[np.isfinite(decibel)].astype(np.float64)
         level = float(np.quantile(valid, config.norm_quantile))
-        optical = np.zeros((3, 1, 1), np.uint8)  # never looked at
-        items.append(WeakPair(Pair(SYNTHETIC, str(number), decibel, optical, (level,)), tags))
+        pair = Pair(
+            name=f"{SYNTHETIC}/{number}",
+            source=SYNTHETIC,
+            place=str(number),
+            split="train",
+            look="natural",
+            decibel=decibel,
+            optical=np.zeros((3, 1, 1), np.uint8),  # never looked at
+            levels=(level,),
+            tone=((1.0, 0.0),) * 3,
+        )
+        items.append(WeakPair(pair, tags))
     return items
 
 

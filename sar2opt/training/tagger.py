@@ -16,10 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.nets.tagger import CLASSES
-from sar2opt.training.data import Pair, TrainingSettings, turned
+from sar2opt.training.average import Averager, set_norms
+from sar2opt.training.crops import turned
 from sar2opt.training.labels import IGNORE, LabelChip, restretch, tone_of
-from sar2opt.training.loop import Averager, Schedule, set_norms, train_loop
+from sar2opt.training.loop import Schedule, train_loop
+from sar2opt.training.pairs import Pair
 from sar2opt.training.pretrained import load_encoder
+from sar2opt.training.settings import TrainingSettings
+from sar2opt.training.sources import SourceSettings
 
 Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]
 
@@ -39,6 +43,8 @@ class TaggerTraining(TrainingSettings):
     student: Schedule = Schedule(steps=1200, batch=8)
     synthetic_scenes: int = 40  # with true labels, for what is rare in the weak ones
     synthetic_share: float = 0.3  # of the student's crops
+    sources: tuple[SourceSettings, ...] = ()
+    gain_jitter_db: float = 1.0  # stands for calibration
     remarks: str = ""  # for the card: what a reader of the figures should know
 
 
@@ -61,6 +67,7 @@ class TagStep:
         self.net.to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), schedule.rate, weight_decay=1e-4)
         self.average = Averager(self.net)
+        self.seen: list[str] = []
 
     def nets(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """Return what a checkpoint must hold to resume exactly."""

@@ -1,0 +1,70 @@
+"""What a run is refused for before anything is opened that costs time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+
+from sar2opt.config import RunConfig
+from sar2opt.errors import ConfigError, LayerError
+from sar2opt.overlay.reference import check_rules, read_allow, read_reference
+from sar2opt.products.vectors import check_formats
+from sar2opt.sar.speckle import lee_margin
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What should be there, and which tags each of its classes allows."""
+
+    table: gpd.GeoDataFrame
+    allow: dict[str, list[str]]
+
+
+def check_settings(config: RunConfig) -> None:
+    """Raise for settings that are fine one by one, but not together or on this machine."""
+    check_formats(config.output.vectors)
+    if config.prepare.despeckle == "lee":
+        lee_margin(config.prepare.despeckle_window)
+    settings = config.anomalies
+    if settings.guard >= settings.background:
+        raise ConfigError(
+            f"anomalies.guard is {settings.guard}: it must be smaller than anomalies.background, "
+            f"which is {settings.background}, for CA-CFAR needs a ring between the two"
+        )
+    if settings.allow is not None and settings.reference is None:
+        raise ConfigError("--allow needs --reference: the layer whose classes it is about")
+    scheduler = config.engine.scheduler
+    if scheduler != "threads" and "://" not in scheduler:
+        raise ConfigError(f"no scheduler is called '{scheduler}': say threads or tcp://HOST:PORT")
+
+
+def load_reference(config: RunConfig, tags: tuple[str, ...], geobox: GeoBox) -> Reference | None:
+    """Read the reference layer and its rules, or return None where none is named.
+
+    Raises ``ConfigError`` or ``LayerError`` when rules and classes do not fit, or when the layer
+    lies outside the scene.
+    """
+    settings = config.anomalies
+    if settings.reference is None:
+        return None
+    if settings.allow is None:
+        raise ConfigError("--reference needs --allow: which tags may occur in which of its classes")
+    table = read_reference(settings.reference, settings.column)
+    allow = read_allow(settings.allow, tags)
+    check_rules(table[settings.column], allow)
+    bounds = table.to_crs(str(geobox.crs)).total_bounds
+    # without a place in the scene's CRS is outside too; a rough look, by boxes, is enough
+    if not np.isfinite(bounds).all() or not _overlap(bounds, geobox):
+        raise LayerError(
+            f"{settings.reference}: lies outside the scene: check that both show the same place"
+        )
+    return Reference(table, allow)
+
+
+def _overlap(bounds: np.ndarray, geobox: GeoBox) -> bool:
+    scene = shapely.box(*geobox.boundingbox)
+    return bool(shapely.box(*bounds).intersects(scene))

@@ -1,0 +1,88 @@
+"""What a run opens once a process: the scene and the two nets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+
+import xarray as xr
+
+from sar2opt.config import RunConfig
+from sar2opt.errors import ModelError
+from sar2opt.nets.models import TagModel, Translator, limit_threads, load_model
+from sar2opt.scenes import open_scene
+from sar2opt.tiles.engine import keep_freed_memory
+
+_KEPT = 2  # runs whose resources a worker of a cluster keeps
+_WHOLE = 2**24  # pixels; more than a side of any scene
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The scene, lazily, and the models on their device."""
+
+    scene: xr.DataArray
+    translator: Translator
+    tagger: TagModel
+
+
+_OPEN: dict[str, Resources] = {}  # by the fingerprint of the run
+_ONE_AT_A_TIME = Lock()
+
+
+def resources(config: RunConfig, threads: int, fingerprint: str) -> Resources:
+    """Return what the run with this fingerprint needs; it is opened once a process."""
+    with _ONE_AT_A_TIME:
+        if fingerprint not in _OPEN:
+            _keep(Resources(open_scene_of(config), *load_models(config)), threads, fingerprint)
+        return _OPEN[fingerprint]
+
+
+def keep(opened: Resources, threads: int, fingerprint: str) -> None:
+    """Hand over what is open already, so that the run need not open it again."""
+    with _ONE_AT_A_TIME:
+        _keep(opened, threads, fingerprint)
+
+
+def release(fingerprint: str) -> None:
+    """Let go of what was opened in this process for the run with this fingerprint."""
+    with _ONE_AT_A_TIME:
+        _OPEN.pop(fingerprint, None)
+
+
+def _keep(opened: Resources, threads: int, fingerprint: str) -> None:
+    keep_freed_memory()
+    limit_threads(threads)
+    while len(_OPEN) >= _KEPT:
+        del _OPEN[next(iter(_OPEN))]
+    _OPEN[fingerprint] = opened
+
+
+def load_models(config: RunConfig) -> tuple[Translator, TagModel]:
+    """Load the two nets of a run; raises ``ModelError`` where one cannot do its part."""
+    how = {"device": config.engine.device, "precision": config.engine.precision}
+    translator = load_model(config.translate.model, **how)
+    tagger = load_model(config.tag.model, **how)
+    if not isinstance(translator, Translator):
+        raise ModelError(f"{config.translate.model} is no translator: --model takes one")
+    if not isinstance(tagger, TagModel):
+        raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
+    return translator, tagger
+
+
+def open_scene_of(config: RunConfig) -> xr.DataArray:
+    """Open the scene that a configuration names, as a single lazy chunk.
+
+    A block reads its own window, halo included; in chunks of the size of a block it would read
+    nine pieces, and decode what lies around their edges over and over.
+    """
+    scene = config.scene
+    assert scene.path is not None
+    return open_scene(
+        scene.path,
+        scale=scene.scale,
+        nodata=scene.nodata,
+        polarisation=scene.polarisation,
+        aoi=scene.aoi,
+        chunks=_WHOLE,
+    )

@@ -1,0 +1,168 @@
+"""Watching a training: held-out places judged now and then, drawn for people without TensorBoard.
+
+``samples/STEP.png`` shows fixed held-out crops: backscatter, generated, real. ``training.png``
+shows the curves of ``log.csv`` and ``checks.csv``. TensorBoard gets the same where it is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Picture
+from PIL import ImageDraw
+from torch import nn
+
+from sar2opt.nets.losses import perceptual
+from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.training.checkpoint import read_log
+from sar2opt.training.crops import Crop
+from sar2opt.training.pairs import Image, Pair, normalise_db, split_of
+from sar2opt.training.pretrained import PerceptualFeatures
+from sar2opt.training.translator import Batch, Painted
+
+SIDE = 256  # pixels of a crop
+MOST = 6  # crops a source
+SHOWN = 2  # of them drawn
+
+
+class Watcher:
+    """Judges the averaged net on fixed crops of the validation places; a ``Check`` of the loop.
+
+    ``score`` is the perceptual distance (in the features of the pretrained encoder), averaged over
+    the sources: it rises both when a picture is wrong and when it is blurred.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        norm: NormalisationSettings,
+        device: str,
+        out: Path,
+    ) -> None:
+        self._out, self._device = out, device
+        self._features = PerceptualFeatures().to(device)
+        val = split_of(pairs, "val")
+        self._crops = {
+            source: [_central(pair, norm) for pair in _spread(val, source)]
+            for source in sorted({pair.source for pair in val})
+        }
+        self._board = _open_board(out)
+
+    def __call__(self, net: nn.Module, step: int) -> dict[str, float]:
+        """Return the figures of ``net`` and draw it; ``score``: less is better."""
+        rows: dict[str, dict[str, float]] = {}
+        drawn = []
+        for source, crops in self._crops.items():
+            batch = Batch(crops, self._device)
+            with torch.inference_mode():
+                image = Painted(net(batch.sar), batch).image
+                rows[source] = self._figures(image, batch)
+            drawn += [(batch, image, number) for number in range(min(SHOWN, len(crops)))]
+        figures = {
+            name: float(np.mean([row[name] for row in rows.values()]))
+            for name in ("score", "l1", "sharpness")
+        } if rows else {}  # fmt: skip
+        self._tell(step, figures, rows)
+        if drawn:
+            _draw_samples([_column(*item) for item in drawn], self._out / f"samples/{step:06d}.png")
+        draw_curves(self._out)
+        return figures
+
+    def _figures(self, image: torch.Tensor, batch: Batch) -> dict[str, float]:
+        target, mask = batch.target, batch.mask
+        features, wanted = (self._features(part * mask) for part in (image, target))
+        strength = [(part[..., 1:, :] - part[..., :-1, :]).abs().mean() for part in (image, target)]
+        return {
+            "score": float(perceptual(features, wanted, mask)),
+            "l1": float(((image - target).abs() * mask).sum() / (3 * mask.sum())),
+            "sharpness": float(strength[0] / strength[1]),
+        }
+
+    def _tell(
+        self, step: int, figures: dict[str, float], rows: dict[str, dict[str, float]]
+    ) -> None:
+        if self._board is not None:
+            for name, value in figures.items():
+                self._board.add_scalar(f"held out/{name}", value, step)
+            for source, row in rows.items():
+                for name, value in row.items():
+                    self._board.add_scalar(f"{source}/{name}", value, step)
+            for name, (steps, values) in read_log(self._out / "log.csv").items():
+                if steps[-1] == step:
+                    self._board.add_scalar(f"training/{name}", values[-1], step)
+            self._board.flush()
+
+
+def draw_curves(out: Path) -> None:
+    """Draw ``training.png`` below ``out`` from the logs, where matplotlib is installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    curves = {
+        **{f"training: {n}": c for n, c in read_log(out / "log.csv").items()},
+        **{f"held out: {n}": c for n, c in read_log(out / "checks.csv").items()},
+    }
+    if not curves:
+        return
+    rows = -(-len(curves) // 3)
+    figure = Figure(figsize=(12, 2.6 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (name, (steps, values)) in zip(
+        figure.subplots(rows, 3, squeeze=False).flat, curves.items(), strict=False
+    ):
+        axes.plot(steps, values, linewidth=1, color="#c2410c" if "held" in name else "#1d4ed8")
+        axes.set_title(name, fontsize=9)
+        axes.grid(alpha=0.3)
+    figure.savefig(out / "training.png", dpi=100)
+
+
+def _spread(val: Sequence[Pair], source: str) -> list[Pair]:
+    own = [pair for pair in val if pair.source == source]
+    return own[:: max(1, len(own) // MOST)][:MOST]
+
+
+def _central(pair: Pair, norm: NormalisationSettings) -> Crop:
+    """Return the middle of a pair as a crop, its sides multiples of 8."""
+    sides = [min(SIDE, size // 8 * 8) for size in pair.decibel.shape]
+    window = tuple(
+        slice((size - side) // 2, (size - side) // 2 + side)
+        for size, side in zip(pair.decibel.shape, sides, strict=True)
+    )
+    sar = normalise_db(pair.decibel[window], pair.levels[0], norm)[None]
+    target = pair.image((window[0], window[1]))
+    return Crop(pair.name, sar, np.repeat(target, 4 - len(target), 0)[:3], pair.look)
+
+
+def _column(batch: Batch, image: torch.Tensor, number: int) -> tuple[str, list[Image]]:
+    low, high = -1.8, 1.0  # as in the preview
+    sar = ((batch.sar[number] - low) / (high - low)).expand(3, -1, -1)
+    parts = (sar, image[number], batch.target[number])
+    return batch.names[number], [part.clamp(0, 1).cpu().numpy() for part in parts]
+
+
+def _draw_samples(columns: list[tuple[str, list[Image]]], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet = Picture.new("RGB", (len(columns) * (SIDE + 4), 3 * (SIDE + 4) + 16), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (name, parts) in enumerate(columns):
+        x = number * (SIDE + 4)
+        draw.text((x + 2, 2), name[:40], fill="black")
+        for row, part in enumerate(parts):
+            pixels = (255 * part.transpose(1, 2, 0)).round().astype(np.uint8)
+            sheet.paste(Picture.fromarray(pixels), (x, 16 + row * (SIDE + 4)))
+    draw.text((2, sheet.height - 14), "backscatter, GENERATED, real", fill="red")
+    sheet.save(path)
+
+
+def _open_board(out: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(out / "tensorboard"))

@@ -1,0 +1,234 @@
+"""Training: what a step learns from, what a run leaves, how it resumes, how it stops."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from simulated_pairs import simulated_pairs
+
+from sar2opt.errors import ConfigError, OutputError, TrainingError
+from sar2opt.nets.generator import GeneratorSettings
+from sar2opt.training import checkpoint, loop
+from sar2opt.training.checkpoint import read_log, read_state
+from sar2opt.training.crops import AugmentSettings, CropSampler
+from sar2opt.training.pairs import Pair
+from sar2opt.training.recipe import train_translator
+from sar2opt.training.translator import (
+    Batch,
+    LossSettings,
+    Painted,
+    TranslatorStep,
+    TranslatorTraining,
+)
+
+SMALL = GeneratorSettings(eighth=8, quarter=8, half=8, full=4)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    return simulated_pairs()
+
+
+def config(**changes: object) -> TranslatorTraining:
+    settings = {
+        "name": "tiny", "crop": 64, "pretrained": False, "generator": SMALL,
+        "schedule": {"steps": 4, "batch": 2, "checkpoint": 2, "warm_up": 1},
+        "loss": LossSettings(sharpen_from=0.5),
+        **changes,
+    }  # fmt: skip
+    return TranslatorTraining.model_validate(settings)
+
+
+def sampler(pairs: list[Pair], settings: TranslatorTraining, seed: int = 0) -> CropSampler:
+    weights = dict.fromkeys((pair.source for pair in pairs), 1.0)
+    return CropSampler(
+        pairs, weights, settings.smooth, settings.norm, settings.augment, settings.crop,
+        np.random.default_rng(seed),
+    )  # fmt: skip
+
+
+def test_crops_are_of_training_places_and_of_all_sources(pairs: list[Pair]) -> None:
+    drawn = sampler(pairs, config())
+    train = {pair.name for pair in pairs if pair.split == "train"}
+    crops = [drawn.draw() for _ in range(60)]
+    assert {crop.name for crop in crops} <= train
+    assert {crop.look for crop in crops} == {"natural", "grey", "vivid"}
+    assert all(crop.sar.shape == (1, 64, 64) and crop.target.shape == (3, 64, 64) for crop in crops)
+
+
+def test_a_source_without_training_pairs_is_refused(pairs: list[Pair]) -> None:
+    settings = config()
+    with pytest.raises(ConfigError, match="no training pairs of nowhere: the set has sim_grey"):
+        CropSampler(
+            pairs, {"nowhere": 1.0}, (), settings.norm, settings.augment, 64,
+            np.random.default_rng(0),
+        )  # fmt: skip
+
+
+def test_speckle_is_put_on_smooth_sources_in_power_and_keeps_its_mean(pairs: list[Pair]) -> None:
+    flat = np.full((400, 400), -10.0, np.float32)
+    settings = config(smooth=("sim_vivid",), augment=AugmentSettings(speckle=1.0))
+    drawn = sampler(pairs, settings)
+    power = 10.0 ** (drawn._speckled(flat, smooth=True) / 10.0)
+    assert power.mean() == pytest.approx(0.1, rel=0.01)
+    assert 4.0 / 1.2 < power.mean() ** 2 / power.var() < 60.0  # looks, grain included
+
+
+def test_filtering_averages_power_not_decibels(pairs: list[Pair]) -> None:
+    rng = np.random.default_rng(3)
+    decibel = (10.0 * np.log10(rng.gamma(4.0, 0.25, (300, 300)))).astype(np.float32)
+    drawn = sampler(pairs, config(augment=AugmentSettings(filtered=1.0)))
+    power = 10.0 ** (drawn._speckled(decibel, smooth=False) / 10.0)
+    assert power.mean() == pytest.approx(1.0, rel=0.02)
+    assert power.std() < 0.25  # was 0.5
+
+
+def test_a_target_teaches_its_own_head_and_colour_the_grey_one(pairs: list[Pair]) -> None:
+    settings = config()
+    drawn = sampler([pair for pair in pairs if pair.look == "natural"], settings)
+    step = TranslatorStep(settings, drawn, "cpu")
+    batch = Batch([drawn.draw(), drawn.draw()])
+    terms = step._terms(batch, 0.0)
+    sum(weight * term for weight, term in terms.values()).backward()
+    rows = step.generator.head.weight.grad.abs().sum(dim=(1, 2, 3))
+    taught = dict(zip(step.generator.bands_out, (rows > 0).tolist(), strict=True))
+    assert taught == {
+        "red": True, "green": True, "blue": True, "grey": True,
+        "vivid_red": False, "vivid_green": False, "vivid_blue": False,
+        "natural_scale": True, "vivid_scale": False, "grey_scale": True,
+    }  # fmt: skip
+    assert "texture" not in terms
+    assert {"texture", "adversarial", "matching"} <= step._terms(batch, 0.9).keys()
+
+
+def test_painting_takes_the_head_of_each_crop(pairs: list[Pair]) -> None:
+    settings = config()
+    drawn = sampler(pairs, settings)
+    crops = {crop.look: crop for crop in (drawn.draw() for _ in range(40))}
+    batch = Batch([crops["vivid"], crops["grey"], crops["natural"]])
+    output = torch.arange(10.0)[None, :, None, None].expand(3, 10, 64, 64)
+    painted = Painted(output, batch)
+    assert painted.image[:, :, 0, 0].tolist() == [[3, 4, 5], [6, 6, 6], [0, 1, 2]]
+    assert painted.log_scale[:, 0, 0, 0].tolist() == [8, 9, 7]
+
+
+@pytest.mark.parametrize("mode", ["paired", "unpaired"])
+def test_a_run_leaves_what_a_person_needs(mode: str, pairs: list[Pair], tmp_path: Path) -> None:
+    chosen = pairs if mode == "paired" else [p for p in pairs if p.look == "natural"]
+    net = train_translator(config(mode=mode), chosen, tmp_path)
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.p*")}
+    assert {"checkpoint.pt", "best.pt", "training.png", "samples/000002.png"} <= made
+    assert read_log(tmp_path / "checks.csv")["score"][0] == [2, 4]
+    assert all(torch.isfinite(value).all() for value in net.state_dict().values())
+
+
+@pytest.mark.parametrize("mode", ["paired", "unpaired"])
+def test_a_resumed_run_ends_with_the_same_weights(
+    mode: str, pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(mode=mode)
+    chosen = pairs if mode == "paired" else [p for p in pairs if p.look == "natural"]
+    whole = train_translator(settings, chosen, tmp_path / "whole")
+
+    def killed(*arguments: object) -> None:
+        original(*arguments)
+        raise KeyboardInterrupt
+
+    original = loop.save
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train_translator(settings, chosen, tmp_path / "cut")
+    assert read_state(tmp_path / "cut/checkpoint.pt")["step"] == 2
+    resumed = train_translator(settings, chosen, tmp_path / "cut", resume=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    for log in ("log.csv", "checks.csv"):
+        assert (tmp_path / "cut" / log).read_text() == (tmp_path / "whole" / log).read_text()
+
+
+def test_resuming_with_another_configuration_is_refused(pairs: list[Pair], tmp_path: Path) -> None:
+    train_translator(config(), pairs, tmp_path)
+    with pytest.raises(TrainingError, match="made with another configuration"):
+        train_translator(config(seed=5), pairs, tmp_path, resume=True)
+    with pytest.raises(TrainingError, match="no such checkpoint"):
+        train_translator(config(), pairs, tmp_path / "elsewhere", resume=True)
+
+
+def test_a_checkpoint_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 not really")
+    with pytest.raises(TrainingError, match="not a checkpoint of sar2opt, or damaged"):
+        read_state(tmp_path / "checkpoint.pt")
+
+
+def test_a_loss_that_is_not_finite_ends_it_and_names_the_pairs(
+    pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_translator(config(), pairs, tmp_path)
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    monkeypatch.setattr(TranslatorStep, "_uncertainty", lambda *_: torch.tensor(torch.nan))
+    with pytest.raises(TrainingError, match=r"step 1: the loss uncertainty .* batch of sim_"):
+        train_translator(config(), pairs, tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.write_state({"step": 1}, path)
+
+    def full(state: object, file: Path) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        checkpoint.write_state({"step": 2}, path)
+    assert read_state(path) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_training_ends_early_when_held_out_places_get_no_better(
+    tmp_path: Path, pairs: list[Pair]
+) -> None:
+    settings = config(schedule={"steps": 40, "batch": 1, "checkpoint": 1, "patience": 2})
+    drawn = sampler(pairs, settings)
+    step = TranslatorStep(settings, drawn, "cpu")
+    scores = iter([3.0, 2.0, 2.5, 2.1, 0.0])
+    loop.train_loop(
+        step, drawn.rng, settings.schedule, tmp_path,
+        check=lambda net, number: {"score": next(scores)},
+    )  # fmt: skip
+    assert read_state(tmp_path / "checkpoint.pt")["step"] == 4
+    assert read_state(tmp_path / "best.pt")["step"] == 2
+
+
+SHARED = """
+import sys, torch
+from torch import nn
+from sar2opt.training.parallel import join, leave, own_rank, share_gradients
+join()
+net = nn.Linear(3, 2)
+for parameter in net.parameters():
+    parameter.grad = torch.full_like(parameter, float(1 + 2 * own_rank()))
+share_gradients(net)
+assert all((parameter.grad == 2.0).all() for parameter in net.parameters())
+leave()
+"""
+
+
+def test_processes_started_by_torchrun_average_their_gradients(tmp_path: Path) -> None:
+    script = tmp_path / "shared.py"
+    script.write_text(SHARED)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               "--nproc-per-node", "2", str(script)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
