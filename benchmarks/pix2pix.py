@@ -237,6 +237,7 @@ def tiles_of(pairs: Sequence[Pair], look: Look) -> list[Pair]:
                             name=f"{pair.name}/{y}-{x}",
                             decibel=decibel[window],
                             optical=optical[(slice(None), *window)],
+                            ground=None,  # no part of a scene any more: all of it is judged
                         )
                     )
     return tiles

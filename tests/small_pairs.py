@@ -6,10 +6,11 @@ import numpy as np
 from scipy import ndimage
 
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.pairs import Image, Look, Pair, Split
+from sar2opt.training.pairs import Ground, Image, Look, Pair, Split
 
 NORM = NormalisationSettings()
 SIDE = 64
+GROUND = Ground("EPSG:3395", (10.0, 0.0, 0.0, 0.0, -10.0, 0.0))
 
 
 def make_pair(

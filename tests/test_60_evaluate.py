@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_bundles import save_tagger, save_translator
 from small_pairs import make_pair
 
-from sar2opt.nets.bundle import find_bundle, read_card, sha256, shipped_bundles
+from sar2opt.nets.bundle import sha256
+from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.evaluation_page import choose, middle
 from sar2opt.training.pair_set import write_set
 from sar2opt.training.pairs import Pair
 from sar2opt.training.tables import COLUMNS, cell
 
 Cli = Callable[..., tuple[int, str, str]]
-TRANSLATOR, TAGGER = (
-    next(read_card(path).name for path in shipped_bundles() if read_card(path).kind == kind)
-    for kind in ("translator", "tagger")
-)
+NAME = "small-translator"
 
 
 def pairs() -> list[Pair]:
@@ -45,11 +44,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second bundle of the same name."""
-    path = tmp_path_factory.mktemp("other") / "other.safetensors"
-    path.write_bytes(find_bundle(TRANSLATOR).read_bytes())
-    return path
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Two translators of one name, one that normalises otherwise, and a tagger."""
+    folder = tmp_path_factory.mktemp("models")
+    made = {
+        "ours": save_translator(folder / "ours.safetensors"),
+        "other": save_translator(folder / "other.safetensors"),
+        "strange": save_translator(
+            folder / "strange.safetensors", NormalisationSettings(span_db=5.0)
+        ),
+        "tagger": save_tagger(folder / "tagger.safetensors"),
+    }
+    return {name: str(path) for name, path in made.items()}
 
 
 class Tags(HTMLParser):
@@ -74,11 +80,11 @@ class Tags(HTMLParser):
 
 
 def test_one_table_one_page_and_one_json(
-    data: Path, bundle: Path, tmp_path: Path, cli: Cli
+    data: Path, models: dict[str, str], tmp_path: Path, cli: Cli
 ) -> None:
     out = tmp_path / "report"
     code, said, complained = cli(
-        "evaluate", TRANSLATOR, "--data", data, "--split", "test", "--out", out, "--beside", bundle
+        "evaluate", models["ours"], "--data", data, "--out", out, "--beside", models["other"]
     )
     assert code == 0
     assert "sar2opt:" not in complained
@@ -87,15 +93,15 @@ def test_one_table_one_page_and_one_json(
         "evaluation.md", "evaluation.html", "evaluation.json"
     }  # fmt: skip
     told = json.loads((out / "evaluation.json").read_text(), parse_constant=pytest.fail)
-    check_json(told)
+    check_json(told, sha256(Path(models["ours"])))
     check_markdown((out / "evaluation.md").read_text(), told)
     check_page((out / "evaluation.html").read_text())
 
 
-def check_json(told: dict[str, Any]) -> None:
-    other = f"{TRANSLATOR} {sha256(find_bundle(TRANSLATOR))[:8]}"
-    assert told["models"][TRANSLATOR]["sha256"] == sha256(find_bundle(TRANSLATOR))
-    assert set(told["models"]) == {TRANSLATOR, other}
+def check_json(told: dict[str, Any], digest: str) -> None:
+    other = f"{NAME} {digest[:8]}"
+    assert told["models"][NAME]["sha256"] == digest
+    assert set(told["models"]) == {NAME, other}
     assert told["facts"] == {"about": "made up"}
     assert told["counts"] == {"fields": 3, "hills": 3}
     assert {"images", "split", "targets", "baselines", "trust"} <= set(told["protocol"])
@@ -103,23 +109,23 @@ def check_json(told: dict[str, Any]) -> None:
     assert "--teacher" in told["skipped"]["land cover"]
     assert {row["look"] for row in told["rows"]} == {"natural", "grey"}
     by_place = {(r["look"], r["source"], r["label"], r["method"]): r for r in told["rows"]}
-    ours = by_place["natural", "fields", "all", TRANSLATOR]
+    ours = by_place["natural", "fields", "all", NAME]
     assert ours["figures"] == by_place["natural", "fields", "all", other]["figures"]
     assert ours["images"] == 3
     for method in ("mean colour", "matched SAR", "SAR as grey"):
         assert by_place["natural", "all", "all", method]["figures"]["mae"] > 0
-    assert by_place["grey", "hills", "class1", TRANSLATOR]["images"] > 0
-    assert by_place["grey", "fields, luminance", "all", TRANSLATOR]["images"] == 3
+    assert by_place["grey", "hills", "class1", NAME]["images"] > 0
+    assert by_place["grey", "fields, luminance", "all", NAME]["images"] == 3
     assert by_place["natural", "all", "all", "mean colour"]["figures"]["copy_ratio"] is None
-    assert 0 <= told["trust"]["natural"][TRANSLATOR]["source fields"]["share"] <= 1
+    assert 0 <= told["trust"]["natural"][NAME]["source fields"]["share"] <= 1
 
 
 def check_markdown(text: str, told: dict[str, Any]) -> None:
     (row,) = [
         r for r in told["rows"]
-        if (r["look"], r["source"], r["method"]) == ("natural", "all", TRANSLATOR)
+        if (r["look"], r["source"], r["method"]) == ("natural", "all", NAME)
     ]  # fmt: skip
-    line = next(line for line in text.splitlines() if line.startswith(f"| all (3) | {TRANSLATOR} "))
+    line = next(line for line in text.splitlines() if line.startswith(f"| all (3) | {NAME} "))
     assert f"| {row['figures']['psnr']:.2f} |" in line
     head = text[: text.index(line)].splitlines()[-2]
     assert "angle" in head
@@ -157,25 +163,26 @@ def test_a_figure_that_says_nothing_is_a_dash() -> None:
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (TAGGER, {}, "is a tagger"),
+        ("tagger", {}, "is a tagger"),
         ("nonsense", {}, "no model 'nonsense'"),
-        (TRANSLATOR, {"--data": "empty"}, "holds no pairs.json"),
-        (TRANSLATOR, {"--split": "val"}, "'val' holds no pairs; the set has train 6, val 0, test"),
-        (TRANSLATOR, {"--beside": TAGGER}, "is a tagger"),
-        (TRANSLATOR, {"--out": "file"}, "cannot be written"),
+        ("ours", {"--data": "empty"}, "holds no pairs.json"),
+        ("ours", {"--split": "val"}, "'val' holds no pairs; the set has train 6, val 0, test"),
+        ("ours", {"--beside": "tagger"}, "is a tagger"),
+        ("ours", {"--beside": "strange"}, "normalises otherwise"),
+        ("ours", {"--teacher": "ours"}, "not the weights of the land-cover teacher"),
+        ("ours", {"--out": "file"}, "cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    model: str, options: dict[str, str], message: str, data: Path, tmp_path: Path, cli: Cli
-) -> None:
+    model: str, options: dict[str, str], message: str,
+    data: Path, models: dict[str, str], tmp_path: Path, cli: Cli,
+) -> None:  # fmt: skip
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     asked = {"--data": str(data), "--out": "report", **options}
-    places = {
-        name: tmp_path / value for name, value in asked.items() if name in ("--data", "--out")
-    }
-    given = [part for item in {**asked, **places}.items() for part in item]
-    code, said, complained = cli("evaluate", model, *given)
+    asked |= {name: str(tmp_path / asked[name]) for name in ("--data", "--out")}
+    given = [models.get(part, part) for item in asked.items() for part in item]
+    code, said, complained = cli("evaluate", models.get(model, model), *given)
     assert code == 2
     assert said == ""
     assert message in complained.splitlines()[-1]

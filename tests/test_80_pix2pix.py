@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from small_pairs import make_pair
+from small_pairs import GROUND, make_pair
 from torch import nn
 
 from sar2opt.errors import PairsError
@@ -106,11 +106,12 @@ def test_a_resumed_training_is_the_same_training(pix2pix: ModuleType, tmp_path: 
 def test_blocks_are_cut_into_tiles_and_held_out_ones_lose_their_rim(pix2pix: ModuleType) -> None:
     train = make_pair(1, "train", side=BLOCK)
     train.decibel[:256, :256] = np.nan
-    test = make_pair(2, "test", side=BLOCK)
+    test = replace(make_pair(2, "test", side=BLOCK), ground=GROUND)
     tiles = pix2pix.tiles_of([train, test, make_pair(3, "test", "vivid", side=256)], "natural")
     assert sum(tile.split == "train" for tile in tiles) == 15
     held_out = [tile for tile in tiles if tile.split == "test"]
     assert len(held_out) == 9
+    assert held_out[0].judged == (slice(0, None), slice(0, None))
     inner = test.decibel[GUARD : GUARD + 256, GUARD : GUARD + 256]
     assert np.array_equal(held_out[0].decibel, inner)
 
