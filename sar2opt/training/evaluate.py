@@ -54,6 +54,8 @@ def evaluate(
     if not chosen:
         counts = ", ".join(f"{name} {len(split_of(found.pairs, name))}" for name in SPLITS)
         raise PairsError(f"{data}: the split {split!r} holds no pairs; the set has {counts}")
+    with output_errors(out):  # before minutes of work
+        out.mkdir(parents=True, exist_ok=True)
     result = measure(
         translators, found.pairs, split, teacher=judge_of_cover, facts=found.facts,
         progress=progress,
@@ -138,7 +140,6 @@ def write(result: Evaluation, page: str, out: Path) -> None:
         "evaluation.html": page,
     }
     with output_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             part = out / f".{name}.part"
             part.write_text(content, encoding="utf-8")
