@@ -48,6 +48,14 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Split(StrEnum):
+    """Which places of a set of pairs."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
 SceneFile = Annotated[Path, typer.Argument(help="SAR scene: GeoTIFF or COG", show_default=False)]
 Scale = Annotated[
     str | None,
@@ -213,6 +221,30 @@ def train(
     from sar2opt.training.recipe import train as train_bundle
 
     out.print(f"bundle: {train_bundle(config, data, folder, resume=resume, device=device.value)}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="translator: name or .safetensors")],
+    data: Annotated[Path, typer.Option(help="set of pairs, from 'sar2opt pairs build'")],
+    folder: Annotated[Path, typer.Option("--out", help="evaluation.md, .html and .json go here")],
+    split: Annotated[Split, typer.Option(help="which places to judge on")] = Split.test,
+    beside: Annotated[
+        list[str] | None, typer.Option(help="another translator, in the same table; repeatable")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="land-cover teacher (.safetensors), for semantic agreement")
+    ] = None,
+) -> None:
+    """Judge a translator on held-out places, beside baselines: a table, a page and a JSON file."""
+    from sar2opt.training.evaluate import evaluate as judge
+
+    with _progress() as progress:
+        judge(
+            model, data, folder,
+            split=split.value, beside=beside or (), teacher=teacher, progress=progress,
+        )  # fmt: skip
+    out.print(f"{folder}: evaluation.md, evaluation.html and evaluation.json")
 
 
 @pairs.command("build")

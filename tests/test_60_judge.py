@@ -6,41 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from small_pairs import NORM, green_of, make_pair
 
-from sar2opt.errors import SceneError
-from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.errors import PairsError
 from sar2opt.training.baselines import baselines
 from sar2opt.training.calibrate import local_mean, place_scores
 from sar2opt.training.conformal import coverage, fit_quantiles
 from sar2opt.training.features import load_perception
 from sar2opt.training.judge import Row, judge
 from sar2opt.training.pairs import BLOCK, GUARD, Ground, Image, Look, Pair, Split
-
-NORM = NormalisationSettings()
-SIDE = 64
-
-
-def make_pair(
-    number: int, split: Split, look: Look = "natural", source: str = "fields", side: int = SIDE,
-    label: str = "",
-) -> Pair:  # fmt: skip
-    """Return a pair whose green is backscatter, whose red is its opposite, and whose blue is 51."""
-    rng = np.random.default_rng(number)
-    smooth = ndimage.gaussian_filter(rng.normal(size=(side, side)), 6)
-    height = (smooth - smooth.min()) / np.ptp(smooth)
-    green = np.rint(255 * height)
-    bands = (255 - green, green, np.full_like(green, 51))
-    return Pair(
-        name=f"{source}/{number}", source=source, place=str(number), split=split, look=look,
-        decibel=(40 * green / 255 - 30).astype(np.float16),
-        optical=np.stack(bands[1:2] if look == "grey" else bands).astype(np.uint8),
-        levels=(0.0,), tone=((1.0, 0.0),) * (1 if look == "grey" else 3), label=label,
-    )  # fmt: skip
-
-
-def green_of(sar: Image) -> Image:
-    return (np.nan_to_num(sar) + 3) / 4
 
 
 def perfect(sar: Image) -> Image:
@@ -150,11 +124,11 @@ def test_features_are_compared_over_all_images_of_a_row() -> None:
 
 
 def test_a_set_without_the_split_or_the_look_is_refused() -> None:
-    with pytest.raises(SceneError, match="'val' holds no pairs of the look 'natural'"):
+    with pytest.raises(PairsError, match="'val' holds no pairs of the look 'natural'"):
         judge({}, pairs_of(), NORM, "natural", split="val")
-    with pytest.raises(SceneError, match="no pairs of the look 'vivid'"):
+    with pytest.raises(PairsError, match="no pairs of the look 'vivid'"):
         judge({}, pairs_of(), NORM, "vivid")
-    with pytest.raises(SceneError, match="no training pairs"):
+    with pytest.raises(PairsError, match="no training pairs"):
         judge({}, pairs_of()[4:], NORM, "natural")
 
 

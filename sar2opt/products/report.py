@@ -87,10 +87,10 @@ def _embedded(pictures: Pictures) -> dict[str, str]:
     """Return the views as data URIs; the generated image carries its mark in its pixels."""
     views = pictures.views()
     return {
-        "sar": _data_uri(_on_panel(views["sar"]), "JPEG"),
-        "optical": _data_uri(_marked(_on_panel(views["optical"])), "JPEG"),
-        "tags": _data_uri(_on_panel(views["tags"]).quantize(16), "PNG"),
-        "trust": _data_uri(_on_panel(views["trust"]), "JPEG"),
+        "sar": data_uri(_on_panel(views["sar"]), "JPEG"),
+        "optical": data_uri(marked(_on_panel(views["optical"])), "JPEG"),
+        "tags": data_uri(_on_panel(views["tags"]).quantize(16), "PNG"),
+        "trust": data_uri(_on_panel(views["trust"]), "JPEG"),
     }
 
 
@@ -100,7 +100,7 @@ def _on_panel(view: Image.Image) -> Image.Image:
     return ground
 
 
-def _marked(picture: Image.Image) -> Image.Image:
+def marked(picture: Image.Image) -> Image.Image:
     """Return the picture with a bar above that says that it is generated."""
     size = max(8, min(20, picture.width // 32))
     bar = 2 * size
@@ -111,7 +111,7 @@ def _marked(picture: Image.Image) -> Image.Image:
     return canvas.image
 
 
-def _data_uri(picture: Image.Image, kind: str) -> str:
+def data_uri(picture: Image.Image, kind: str) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, format=kind, **({"quality": 85} if kind == "JPEG" else {}))
     text = base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -131,7 +131,7 @@ def _flagged(row: Any, crop: Crop) -> dict[str, Any]:
         "lon": row.lon,
         "lat": row.lat,
         "crops": {
-            name: _data_uri(crops[name].convert("RGB"), "JPEG")
+            name: data_uri(crops[name].convert("RGB"), "JPEG")
             for name in ("sar", "optical")
             if name in crops
         },

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sar2opt.errors import SceneError
+from sar2opt.errors import PairsError
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.methods import Method
 from sar2opt.training.metrics import luminance
@@ -21,7 +21,7 @@ DARKEST = -1.8  # normalised backscatter that shows as black, as in the products
 def baselines(pairs: Sequence[Pair], look: Look, norm: NormalisationSettings) -> dict[str, Method]:
     """Return the baselines of a look, fitted on the training places of ``pairs``.
 
-    Raises ``SceneError`` where there are none of this look.
+    Raises ``PairsError`` where there are none of this look.
     """
     sar, targets = _samples(split_of(pairs, "train"), look, norm)
     return {
@@ -85,7 +85,7 @@ def _samples(train: Sequence[Pair], look: Look, norm: NormalisationSettings) -> 
             sar.append(values[drawn])
             targets.append(colours[:, drawn])
     if not sar:
-        raise SceneError(f"no training pairs of the look {look!r}: baselines are fitted on them")
+        raise PairsError(f"no training pairs of the look {look!r}: baselines are fitted on them")
     return np.concatenate(sar), np.concatenate(targets, axis=1)
 
 

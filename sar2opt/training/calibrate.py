@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.baselines import target_of
+from sar2opt.training.baselines import serves, target_of
 from sar2opt.training.conformal import PlaceScores, score
-from sar2opt.training.judge import like
+from sar2opt.training.judge import AS_GREY, like
 from sar2opt.training.methods import Paint
 from sar2opt.training.pairs import Image, Look, Pair, Split, split_of
 
@@ -22,11 +22,15 @@ STEP = 5  # pixels; neighbours err together and say little more than one of them
 def place_scores(
     paint: Paint, pairs: Sequence[Pair], norm: NormalisationSettings, look: Look, split: Split
 ) -> list[PlaceScores]:
-    """Return the scores of each place of a look in a split, from every fifth row and column."""
+    """Return the scores of each place of a look in a split, from every fifth row and column.
+
+    The grey look has those of natural pairs too, on their luminance.
+    """
     found: dict[tuple[str, str], list[tuple[Image, Image]]] = {}
     for pair in split_of(pairs, split):
-        if pair.look == look:
-            found.setdefault((pair.source, pair.place), []).append(_scores(paint, pair, norm, look))
+        if serves(pair, look):
+            source = pair.source if pair.look == look else pair.source + AS_GREY
+            found.setdefault((source, pair.place), []).append(_scores(paint, pair, norm, look))
     return [
         PlaceScores(source, place, *(np.concatenate(part) for part in zip(*parts, strict=True)))
         for (source, place), parts in found.items()

@@ -32,6 +32,7 @@ LITE0_DISTANCE, LITE0_FRECHET = "lite0_perceptual", "lite0_frechet"
 WINDOW = 64  # pixels; the encoder's features are averaged over windows of this side
 INCEPTION_WINDOW = 256  # pixels; Inception scales what it gets to 299
 MOST = 64  # windows of one image: a block of a scene must not outvote all chips
+LEAST = 160  # windows: twice as many as the encoder has features
 STRIDE = 8  # of the deepest features
 WEIGHTS = {
     "LPIPS": "alexnet-owt-7be5be79.pth",
@@ -112,9 +113,9 @@ def frechet_distance(ours: Embedded, theirs: Embedded) -> float:
     """Return the Frechet distance of two normal distributions fitted to ``(n, feature)``.
 
     Dowson and Landau 1982; in Inception's features it is FID (Heusel et al. 2017). NaN with
-    fewer than twice as many samples as features, where covariances mean little.
+    fewer than 160 samples, where covariances mean little.
     """
-    if min(len(ours), len(theirs)) < 2 * ours.shape[1] or ours.shape[1] == 0:
+    if min(len(ours), len(theirs)) < LEAST:
         return np.nan
     shift = np.square(ours.mean(axis=0) - theirs.mean(axis=0)).sum()
     own, other = np.cov(ours, rowvar=False), np.cov(theirs, rowvar=False)
@@ -181,10 +182,17 @@ def _inception() -> Embed:
 
     def embed(image: Image, valid: Mask) -> Embedded:
         side = min(INCEPTION_WINDOW, *valid.shape)
-        windows = to_tensor(image, valid).unfold(2, side, side).unfold(3, side, side)
-        bytes_ = (255.0 * windows[0].flatten(1, 2)).round().byte().transpose(0, 1)
+        windows = [
+            to_tensor(image[:, y : y + side, x : x + side], valid[y : y + side, x : x + side])
+            for y in range(0, valid.shape[0] - side + 1, side)
+            for x in range(0, valid.shape[1] - side + 1, side)
+            if valid[y : y + side, x : x + side].all()
+        ]
+        if not windows:
+            return np.zeros((0, 0))
+        bytes_ = [(255.0 * window.clamp(0.0, 1.0)).round().byte() for window in windows]
         with torch.inference_mode():
-            found: Tensor = torch.cat([net(window[None]) for window in bytes_])
+            found: Tensor = torch.cat([net(window) for window in bytes_])
             return found.double().numpy()
 
     return embed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sar2opt.errors import SceneError
+from sar2opt.errors import PairsError
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.baselines import baselines, serves, target_of
 from sar2opt.training.features import Embedded, Perception, frechet_distance
@@ -60,12 +60,12 @@ def judge(
 
     Rows are by method: all images, each source, and each class of a source. Targets are those of
     the look; the grey look is judged on the luminance of natural pairs too, in rows of their own.
-    Blocks of scenes are judged in their inner part. Raises ``SceneError`` where a split holds no
+    Blocks of scenes are judged in their inner part. Raises ``PairsError`` where a split holds no
     pairs of the look.
     """
     chosen = [pair for pair in split_of(pairs, split) if serves(pair, look)]
     if not chosen:
-        raise SceneError(f"the split {split!r} holds no pairs of the look {look!r}")
+        raise PairsError(f"the split {split!r} holds no pairs of the look {look!r}")
     everyone = {**methods, **baselines(pairs, look, norm)}
     eye = perception or Perception()
     records: list[Record] = []

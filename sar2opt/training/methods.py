@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sar2opt.nets.models import Translator
+from sar2opt.training.conformal import NOMINAL, PERCENT
 from sar2opt.training.pairs import Image
 
 Method = Callable[[Image], Image]
@@ -40,6 +41,12 @@ def translator_method(translator: Translator, look: str) -> Method:
     """Return a bundle as a function that paints one look."""
     paint = translator_paint(translator, look)
     return lambda sar: paint(sar)[0]
+
+
+def promised_width(translator: Translator, look: str) -> float:
+    """Return how many of its scales a bundle says that 90 % of the errors stay below."""
+    _, chosen = translator.look(look)
+    return float(np.interp(100.0 * NOMINAL, PERCENT, chosen.scores))
 
 
 def padded_to(sar: Image, stride: int) -> Image:
