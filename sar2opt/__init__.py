@@ -11,12 +11,15 @@ _FACE = {
     "Products": "sar2opt.pipeline",
     "RunConfig": "sar2opt.config",
     "Sar2optError": "sar2opt.errors",
+    "build_pairs": "sar2opt.training.pair_build",
+    "evaluate": "sar2opt.training.evaluate",
     "load_config": "sar2opt.config",
     "load_model": "sar2opt.nets.models",
     "make_scene": "sar2opt.synth",
     "open_scene": "sar2opt.scenes",
     "run": "sar2opt.pipeline",
     "scene_info": "sar2opt.scenes",
+    "train": "sar2opt.training.recipe",
     "write_samples": "sar2opt.synth",
 }
 

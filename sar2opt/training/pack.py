@@ -32,7 +32,7 @@ from sar2opt.training.pairs import Pair, split_of
 from sar2opt.training.translator import LOOKS, TranslatorTraining
 
 RANGE_QUANTILES = (0.05, 0.25, 0.5, 0.95)
-SHOWN = ("psnr", "ssim", "mae", "psnr_8", "ssim_8", "layout", "layout_g_r", "sharpness",
+SHOWN = ("psnr", "ssim", "mae", "psnr_8", "ssim_8", "layout", "layout_green_red", "sharpness",
          "copy_ratio")  # fmt: skip
 
 

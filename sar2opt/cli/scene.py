@@ -1,0 +1,120 @@
+"""Commands on scenes: run, info, config, synth."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
+from sar2opt.config import RunConfig, default_toml, load_config
+
+SceneFile = Annotated[Path, typer.Argument(help="SAR scene: GeoTIFF or COG", show_default=False)]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, power, amplitude, dB, display-amplitude (8 bit) or display-dB (8 bit)"
+    ),
+]
+Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
+Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
+Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
+
+
+def run(
+    scene: SceneFile,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="products land in OUT/SCENE/")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML; 'sar2opt config' prints one")] = None,
+    look: Annotated[str | None, typer.Option(help="natural, clear, vivid or grey")] = None,
+    scale: Scale = None,
+    polarisation: Polarisation = None,
+    nodata: Nodata = None,
+    aoi: Aoi = None,
+    model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
+    tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
+    despeckle: Annotated[str | None, typer.Option(help="none or lee")] = None,
+    reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
+    column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
+    allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
+    device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
+    workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
+    overwrite: Annotated[bool | None, typer.Option("--overwrite", help="replace products")] = None,
+) -> None:
+    """Make all products of a scene."""
+    from sar2opt.pipeline import run as run_pipeline
+
+    settings = load_config(
+        config,
+        RunConfig,
+        {
+            "scene.path": scene,
+            "scene.scale": scale,
+            "scene.polarisation": polarisation,
+            "scene.nodata": nodata,
+            "scene.aoi": aoi,
+            "prepare.despeckle": despeckle,
+            "translate.model": model,
+            "translate.look": look,
+            "tag.model": tagger,
+            "anomalies.reference": reference,
+            "anomalies.column": column,
+            "anomalies.allow": allow,
+            "engine.device": device.value if device else None,
+            "engine.workers": workers,
+            "engine.scheduler": scheduler,
+            "output.folder": folder,
+            "output.overwrite": overwrite,
+        },
+    )
+    command = shlex.join(["sar2opt", *sys.argv[1:]])
+    with bars_of_progress() as progress:
+        products = run_pipeline(settings, progress=progress, tell=_tell_assumption, command=command)
+    out.print(
+        f"{products.folder}: {len(products.objects)} objects, {len(products.anomalies)} anomalies, "
+        f"in {products.figures['seconds']:.0f} s"
+    )
+
+
+def info(
+    scene: SceneFile,
+    scale: Scale = None,
+    polarisation: Polarisation = None,
+    nodata: Nodata = None,
+    aoi: Aoi = None,
+) -> None:
+    """Say what a scene is and what would be assumed; nothing is processed."""
+    from sar2opt.scenes import scene_info
+
+    asked = {"scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi}
+    facts = scene_info(scene, **{name: value for name, value in asked.items() if value is not None})
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), plain(value))
+    out.print(table)
+
+
+def config() -> None:
+    """Print the commented default configuration."""
+    print(default_toml(RunConfig), end="")
+
+
+def synth(
+    folder: Annotated[Path, typer.Argument(help="where the scenes go")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is there")] = False,
+) -> None:
+    """Write the simulated scenes with known truth that the demo and the tests use."""
+    from sar2opt.synth import write_samples
+
+    for path in write_samples(folder, overwrite=overwrite):
+        out.print(str(path))
+
+
+def _tell_assumption(sentence: str) -> None:
+    err.print(f"assumed: {sentence}")
