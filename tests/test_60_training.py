@@ -15,9 +15,13 @@ from simulated_pairs import simulated_pairs
 
 from sar2opt.errors import ConfigError, OutputError, TrainingError
 from sar2opt.nets.generator import GeneratorSettings
+from sar2opt.nets.losses import texture
+from sar2opt.nets.models import load_model
+from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training import checkpoint, loop
 from sar2opt.training.checkpoint import read_log, read_state
 from sar2opt.training.crops import AugmentSettings, CropSampler
+from sar2opt.training.pack import pack_translator
 from sar2opt.training.pairs import Pair
 from sar2opt.training.recipe import train_translator
 from sar2opt.training.translator import (
@@ -106,6 +110,17 @@ def test_a_target_teaches_its_own_head_and_colour_the_grey_one(pairs: list[Pair]
     }  # fmt: skip
     assert "texture" not in terms
     assert {"texture", "adversarial", "matching"} <= step._terms(batch, 0.9).keys()
+
+
+def test_texture_wants_the_contrast_of_the_target_and_no_checkerboard() -> None:
+    rng = torch.Generator().manual_seed(0)
+    target, mask = torch.rand((1, 3, 64, 64), generator=rng), torch.ones(1, 1, 64, 64)
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    board = (0.4 + 0.2 * ((rows + columns) % 2)).expand(1, 3, -1, -1)
+    assert float(texture(target, target, mask)) == 0.0
+    assert float(texture(target.roll(7, 2), target, mask)) < 0.3  # elsewhere, but as strong
+    assert float(texture(board, target, mask)) > 0.99
+    assert float(texture(0.7 * target, target, mask, share=0.7)) < 1e-3
 
 
 def test_painting_takes_the_head_of_each_crop(pairs: list[Pair]) -> None:
@@ -232,3 +247,26 @@ def test_processes_started_by_torchrun_average_their_gradients(tmp_path: Path) -
                "--nproc-per-node", "2", str(script)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("file", ["checkpoint.pt", "best.pt"])
+def test_a_checkpoint_becomes_a_bundle_with_the_looks_that_can_be_trusted(
+    file: str, pairs: list[Pair], tmp_path: Path
+) -> None:
+    without_grey = [pair for pair in pairs if pair.look != "grey"]
+    train_translator(config(), without_grey, tmp_path)
+    chosen = [p for p in without_grey if (p.look, p.split) != ("vivid", "val")]
+    path = pack_translator(tmp_path / file, chosen, tmp_path / "own.safetensors", remarks="A toy.")
+    translator = load_model(str(path), device="cpu")
+    assert list(translator.card.looks) == ["natural", "grey", "clear"]  # vivid has no val places
+    assert translator.card.default_look == "natural"
+    assert translator.card.training["remarks"] == "A toy."
+    scores = np.array(translator.card.looks["natural"].scores)
+    assert len(scores) == 101
+    assert (np.diff(scores) >= 0).all()
+    assert "mean colour" in next(
+        v for k, v in translator.card.figures.items() if "test places" in k
+    )
+    image, scale = translator.paint(pairs[4].sar(NormalisationSettings()), "clear")
+    assert image.shape == (3, 128, 128)
+    assert scale.shape == (128, 128)

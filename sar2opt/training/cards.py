@@ -61,6 +61,7 @@ def translator_card(
     pairs: Sequence[Pair],
     seen: InputRange,
     step: int,
+    remarks: str,
 ) -> Card:
     """Return the card of a translator trained on ``pairs``; looks and figures come later."""
     return Card(
@@ -75,8 +76,10 @@ def translator_card(
         margin=find_margin(net, config.generator.channels_in),
         input_range=seen,
         training={
-            "command": f"sar2opt train CONFIG --data PAIRS --out OUT ({step} steps)",
+            "command": f"sar2opt train configs/translator.toml --data pairs/ --out OUT, {step} "
+            "steps; the pairs by: sar2opt pairs build configs/pairs/sentinel.toml",
             "protocol": SPLIT,
+            "remarks": remarks or "none",
             "pairs by source": _counts(pairs),
             "tones (gain, offset per band)": {
                 pair.source: str([(round(a, 3), round(b, 3)) for a, b in pair.tone])

@@ -71,7 +71,7 @@ def train_loop(
     out.mkdir(parents=True, exist_ok=True)
     state = restore(step, rng, out / CHECKPOINT, config) if resume else {}
     first = int(state.get("step", 0))
-    watch = _Watch(check, schedule, out, best=state.get("best", math.inf))
+    watch = _Watch(check, schedule, out, config, best=state.get("best", math.inf))
     log = Log(out / "log.csv", first, state.get("sums"))
     columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                TextColumn("{task.fields[figures]}"))  # fmt: skip
@@ -98,8 +98,10 @@ def train_loop(
 class _Watch:
     """Checks the averaged net now and then, keeps the best, and says when to stop."""
 
-    def __init__(self, check: Check | None, schedule: Schedule, out: Path, best: float) -> None:
-        self._check, self._schedule, self._out = check, schedule, out
+    def __init__(
+        self, check: Check | None, schedule: Schedule, out: Path, config: str, best: float
+    ) -> None:
+        self._check, self._schedule, self._out, self._config = check, schedule, out, config
         self.best = best
         self._worse = 0
 
@@ -111,7 +113,8 @@ class _Watch:
         score = figures.get("score", math.inf)
         if score < self.best:
             self.best, self._worse = score, 0
-            write_state({"net": net.state_dict(), "step": step}, self._out / BEST)
+            state = {"net": net.state_dict(), "step": step, "config": self._config}
+            write_state(state, self._out / BEST)
         else:
             self._worse += 1
         return 0 < self._schedule.patience <= self._worse

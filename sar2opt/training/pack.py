@@ -36,11 +36,14 @@ SHOWN = ("psnr", "ssim", "mae", "psnr_8", "ssim_8", "layout", "layout_green_red"
          "copy_ratio")  # fmt: skip
 
 
-def pack_translator(checkpoint: Path, pairs: Sequence[Pair], out: Path) -> Path:
+def pack_translator(
+    checkpoint: Path, pairs: Sequence[Pair], out: Path, *, remarks: str = ""
+) -> Path:
     """Write the averaged net of a checkpoint as a bundle ``out``, with its card; returns ``out``.
 
     Looks without pairs in the training and the validation places are left out: nothing would say
-    how far to trust them. Raises ``TrainingError`` where no look is left.
+    how far to trust them. ``remarks`` go into the card. Raises ``TrainingError`` where no look is
+    left.
     """
     state = read_state(checkpoint)
     config = TranslatorTraining.model_validate_json(state["config"])
@@ -50,7 +53,9 @@ def pack_translator(checkpoint: Path, pairs: Sequence[Pair], out: Path) -> Path:
     known = [look for look in LOOKS if _has(pairs, look, "train") and _has(pairs, look, "val")]
     if not known:
         raise TrainingError("no look has both training and validation pairs: hold out some places")
-    card = translator_card(config, net, pairs, input_range(pairs, config.norm), state["step"])
+    card = translator_card(
+        config, net, pairs, input_range(pairs, config.norm), state["step"], remarks
+    )
     bare = {name: _look(name, (1.0,) * len(PERCENT)) for name in known}
     translator = _in_memory(card.model_copy(update={"looks": bare}), net)
     looks: dict[str, Look] = {}
