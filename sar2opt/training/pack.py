@@ -151,6 +151,7 @@ def _tables(look: LookName, rows: Sequence[Row]) -> dict[str, Any]:
             place = f"look {look}, test places of {row.source} ({row.images} images)"
             shown = [name for name in SHOWN if name in row.figures]
             tables.setdefault(place, {})[row.method] = {
-                name: round(row.figures[name], 3) for name in shown
+                name: round(row.figures[name], 3) if np.isfinite(row.figures[name]) else "-"
+                for name in shown
             }
     return tables
