@@ -105,7 +105,7 @@ def test_the_catalogue_item_lies_in_the_same_place(case: Case) -> None:
 
 
 def test_the_level_of_an_area_is_that_of_the_whole_scene(utm: Case, area: Case) -> None:
-    (said,) = [text for text in utm.products.assumptions if "the scene's level" in text]
+    (said,) = [text for text in utm.products.assumptions if "the scene's level, the " in text]
     assert said in area.products.assumptions
 
 

@@ -393,9 +393,9 @@ def test_debug_shows_the_traceback(command: str, tmp_path: Path) -> None:
     assert "SceneError" in told.splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", ["info", "models"])
-def test_other_commands_refuse_alike(command: str, tmp_path: Path, cli: Cli) -> None:
-    check_refused(cli(command, tmp_path / "nowhere"), "nowhere")
+@pytest.mark.parametrize("words", [("info",), ("models", "show")])
+def test_other_commands_refuse_alike(words: tuple[str, ...], tmp_path: Path, cli: Cli) -> None:
+    check_refused(cli(*words, tmp_path / "nowhere"), "nowhere")
 
 
 @pytest.mark.parametrize(

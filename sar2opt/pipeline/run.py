@@ -16,7 +16,7 @@ from sar2opt.pipeline.plan import RunPlan, make_plan
 from sar2opt.pipeline.publish import publish
 from sar2opt.pipeline.resources import release
 from sar2opt.products.reopen import open_product
-from sar2opt.tiles.engine import run_blocks
+from sar2opt.tiles.engine import return_freed_memory, run_blocks
 
 Progress = Callable[[str, int, int], None]
 """Told ``(step, done, total)``, in pixels."""
@@ -99,4 +99,5 @@ def _make_blocks(plan: RunPlan, progress: Progress | None) -> int:
 
     engine = plan.config.engine
     run_blocks(plan.job, todo, scheduler=engine.scheduler, workers=engine.workers, progress=count)
+    return_freed_memory()  # else what publishing needs comes on top of it
     return len(blocks) - len(todo)

@@ -68,6 +68,13 @@ def keep_freed_memory() -> None:
                 libc.mallopt(option, value)
 
 
+def return_freed_memory() -> None:
+    """Give memory that was kept for the next tile back to the kernel, once there is none."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 class _Tell(Callback):
     """Tells ``progress`` of each finished block."""
 
