@@ -162,9 +162,13 @@ def parse_config(values: dict[str, Any], kind: type[S], where: str = "settings")
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where}: {name}: {first['msg']}") from error
+        raise ConfigError(f"{where}: {first_error(error)}") from error
+
+
+def first_error(error: ValidationError) -> str:
+    """Say in one line which value is wrong, and how."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def default_toml(kind: type[Settings]) -> str:

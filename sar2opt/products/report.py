@@ -11,7 +11,6 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from odc.geo import CRS
 from PIL import Image
 
@@ -19,6 +18,7 @@ from sar2opt.products.classes import CLASSES
 from sar2opt.products.drawing import INK, PANEL, WARNING, Canvas
 from sar2opt.products.facts import GENERATED, Facts, ModelFacts
 from sar2opt.products.folder import output_errors
+from sar2opt.products.pages import read_template
 from sar2opt.products.pictures import TRUST_STOPS, Pictures
 from sar2opt.products.preview import MARK, anomaly_colour
 from sar2opt.products.styles import ANOMALY_COLOURS, OTHER_ANOMALY
@@ -49,7 +49,7 @@ def write_report(
     ``anomalies`` have the strongest first; ``files`` are the products beside the report.
     """
     area = pixel_area_m2(facts.geobox) / 1e6
-    page = _template().render(
+    page = read_template(Path(__file__).with_name("report.html.j2")).render(
         facts=facts,
         mark=MARK,
         generated=GENERATED["optical"],
@@ -70,17 +70,6 @@ def write_report(
     with output_errors(path):
         path.write_text(page, encoding="utf-8")
     return path
-
-
-def _template() -> Template:
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return templates.get_template("report.html.j2")
 
 
 def _embedded(pictures: Pictures) -> dict[str, str]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sar2opt.errors import SceneError
 
 DARK_QUANTILE = 0.1
+DARKEST = -1.8  # normalised backscatter that is shown as black, as dark sea is
 FLOOR = np.float32(1e-12)  # power below which a logarithm would say nothing
 
 
@@ -63,7 +64,7 @@ def fit_normalisation(
 
 def to_grey(power: npt.NDArray[np.float32], norm: Normalisation) -> npt.NDArray[np.uint8]:
     """Return linear power as grey levels for display: 1 to 255, and 0 where there is no data."""
-    low = np.float32(-1.8)  # dark sea is black, the brightest targets are white
+    low = np.float32(DARKEST)  # the brightest targets are white
     grey = np.clip(255.0 * (norm(power) - low) / (np.float32(norm.high) - low), 1, 255)
     levels: npt.NDArray[np.uint8] = np.nan_to_num(grey, nan=0.0).astype(np.uint8)
     return levels

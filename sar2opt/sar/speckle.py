@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, uniform_filter
 
 from sar2opt.errors import ConfigError
 
@@ -38,6 +38,19 @@ def lee(power: Power, window: int, looks: float) -> Power:
     scene = np.maximum(variance - mean * mean / looks, 0) / (1 + 1 / looks)
     gain = np.divide(scene, variance, out=np.zeros_like(scene), where=variance > 0)
     return np.where(valid, mean + gain * (values - mean), np.nan).astype(np.float32)
+
+
+def boxcar(values: Power, side: int) -> Power:
+    """Return the mean of the valid pixels of ``(y, x)`` around each, over ``side`` x ``side``.
+
+    NaN adds nothing to its neighbours; where there is nothing else the mean is 0. Edges are
+    mirrored, so a tile does not give what the whole gives: this is for training and judging.
+    """
+    valid = np.isfinite(values)
+    share = uniform_filter(valid.astype(np.float32), side)
+    total = uniform_filter(np.where(valid, values, np.float32(0.0)), side)
+    mean: Power = total / np.maximum(share, 1e-3)
+    return mean
 
 
 def lee_margin(window: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sar2opt.errors import PairsError
-from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.sar.normalise import DARKEST, NormalisationSettings
 from sar2opt.training.methods import Method
 from sar2opt.training.metrics import luminance
 from sar2opt.training.pairs import Image, Look, Pair, split_of
@@ -15,7 +15,6 @@ from sar2opt.training.pairs import Image, Look, Pair, split_of
 MEAN_COLOUR, MATCHED_SAR, SAR_AS_GREY = "mean colour", "matched SAR", "SAR as grey"
 QUANTILES = np.linspace(0, 1, 257)
 SAMPLES = 100_000  # pixels of each source that a baseline is fitted on
-DARKEST = -1.8  # normalised backscatter that shows as black, as in the products
 
 
 def baselines(pairs: Sequence[Pair], look: Look, norm: NormalisationSettings) -> dict[str, Method]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.sar.speckle import boxcar
 from sar2opt.training.baselines import serves, target_of
 from sar2opt.training.conformal import PlaceScores, score
 from sar2opt.training.judge import AS_GREY, like
@@ -39,11 +39,7 @@ def place_scores(
 
 def local_mean(sar: Image) -> npt.NDArray[np.float32]:
     """Return normalised backscatter averaged over 9 x 9 pixels with data."""
-    known = np.isfinite(sar)
-    weight = ndimage.uniform_filter(known.astype(np.float32), NEIGHBOURHOOD)
-    total = ndimage.uniform_filter(np.where(known, sar, np.float32(0.0)), NEIGHBOURHOOD)
-    mean: npt.NDArray[np.float32] = total / np.maximum(weight, 1e-3)
-    return mean
+    return boxcar(sar, NEIGHBOURHOOD)
 
 
 def _scores(

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from pydantic import Field
 
 from sar2opt.config import Settings
+from sar2opt.nets.losses import LUMINANCE
 from sar2opt.training.pairs import Pair
 
 Floats = npt.NDArray[np.floating[Any]]
 
 CELL = 8  # pixels; speckle averages out in a cell, clouds are larger
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 class CleaningSettings(Settings):
@@ -46,7 +46,10 @@ def luminance(optical: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return the luminance ``(y, x)`` of ``(band, y, x)``, 0 to 255."""
     if len(optical) == 1:
         return np.asarray(optical[0], np.float32)
-    return np.asarray(np.tensordot(LUMINANCE, optical.astype(np.float32), axes=1), np.float32)
+    return np.asarray(
+        np.tensordot(np.array(LUMINANCE, np.float32), optical.astype(np.float32), axes=1),
+        np.float32,
+    )
 
 
 def why_unfit(pair: Pair, limits: CleaningSettings) -> str:

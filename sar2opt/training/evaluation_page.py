@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image as Picture
 
 from sar2opt.nets.models import Translator
+from sar2opt.products.pages import read_template
 from sar2opt.products.preview import MARK
 from sar2opt.products.report import data_uri, marked
 from sar2opt.training.baselines import MATCHED_SAR, SAR_AS_GREY, baselines, serves, target_of
@@ -45,16 +45,9 @@ def page_of(
     result: Evaluation, translators: Mapping[str, Translator], pairs: Sequence[Pair]
 ) -> str:
     """Return the page as HTML."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     tables = {look: table_of(result.rows, look) for look in result.looks}
     used = {column for table in tables.values() for column in table.columns}
-    return templates.get_template("evaluation.html.j2").render(
+    return read_template(Path(__file__).with_name("evaluation.html.j2")).render(
         result=result,
         mark=MARK,
         tables=tables,

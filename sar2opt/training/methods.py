@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sar2opt.nets.models import Translator
-from sar2opt.training.conformal import NOMINAL, PERCENT
+from sar2opt.training.conformal import half_width
 from sar2opt.training.pairs import Image
 
 Method = Callable[[Image], Image]
@@ -46,7 +46,7 @@ def translator_method(translator: Translator, look: str) -> Method:
 def promised_width(translator: Translator, look: str) -> float:
     """Return how many of its scales a bundle says that 90 % of the errors stay below."""
     _, chosen = translator.look(look)
-    return float(np.interp(100.0 * NOMINAL, PERCENT, chosen.scores))
+    return float(half_width(np.ones(()), chosen.scores))
 
 
 def padded_to(sar: Image, stride: int) -> Image:

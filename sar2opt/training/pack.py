@@ -19,11 +19,11 @@ from sar2opt.training.calibrate import place_scores
 from sar2opt.training.cards import LEGENDS, translator_card
 from sar2opt.training.checkpoint import read_state
 from sar2opt.training.conformal import (
-    NOMINAL,
     PERCENT,
     PlaceScores,
     coverage_table,
     fit_quantiles,
+    half_width,
 )
 from sar2opt.training.judge import Row, judge
 from sar2opt.training.methods import translator_method, translator_paint
@@ -136,7 +136,7 @@ def _in_memory(card: Card, net: Generator) -> Translator:
 
 
 def _coverage(held: Sequence[PlaceScores], scores: Sequence[float]) -> dict[str, Any]:
-    width = float(np.interp(100.0 * NOMINAL, PERCENT, scores))
+    width = float(half_width(np.ones(()), scores))
     return {
         group: {"realised": round(found.share, 3), "places": found.places}
         for group, found in coverage_table(held, width).items()

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image as Picture
 
 from sar2opt.errors import OutputError
+from sar2opt.products.pages import read_template
 from sar2opt.training.pairs import SPLITS, Pair
 
 SIDE = 128  # pixels of a picture
@@ -52,10 +52,7 @@ def write_report(
     Raises ``OutputError``.
     """
     values = _values(facts)
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
-    page = templates.get_template("pair_report.html.j2").render(
+    page = read_template(Path(__file__).with_name("pair_report.html.j2")).render(
         **values, kept=_kept(pairs), rejected=_rejected(rejected)
     )
     try:

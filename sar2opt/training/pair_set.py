@@ -27,7 +27,7 @@ from pydantic import Field, ValidationError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
-from sar2opt.config import Settings
+from sar2opt.config import Settings, first_error
 from sar2opt.errors import OutputError, PairsError
 from sar2opt.training.pairs import Ground, Look, Pair, Split
 
@@ -210,9 +210,7 @@ def _read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PairsError(f"{path}: {where}: {first['msg']}") from error
+        raise PairsError(f"{path}: {first_error(error)}") from error
 
 
 def _read_pair(folder: Path, entry: PairEntry) -> Pair:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import segmentation_models_pytorch as smp
 import torch
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.nets.tagger import CLASSES
+from sar2opt.sar.speckle import boxcar
 from sar2opt.training.average import Averager, set_norms
 from sar2opt.training.crops import turned
 from sar2opt.training.labels import IGNORE, LabelChip, restretch, tone_of
@@ -155,9 +155,7 @@ def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool
     brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
     """
     valid = np.isfinite(pair.decibel)
-    power = np.where(valid, 10.0 ** (pair.decibel.astype(np.float32) / 10.0), 0.0)
-    weight = ndimage.uniform_filter(valid.astype(np.float32), 9)
-    mean = ndimage.uniform_filter(power, 9) / np.maximum(weight, 1e-3)
+    mean = boxcar(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
     relative = 10.0 * np.log10(np.maximum(mean, 1e-9)) - pair.levels[0]  # dB
     built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
     dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)

@@ -113,8 +113,8 @@ class UnpairedStep:
         }  # fmt: skip
 
     def _to_sar(self, image: Tensor) -> Tensor:
-        grey = self.back(image)[:, 6:7]  # the head for grey, in [0, 1]
-        sar: Tensor = LOW + (HIGH - LOW) * grey.float()
+        grey = self.back(image)[:, [Generator.bands_out.index("grey")]].float()  # in [0, 1]
+        sar: Tensor = LOW + (HIGH - LOW) * grey
         return sar
 
     def _train_critics(

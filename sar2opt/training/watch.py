@@ -17,7 +17,7 @@ from PIL import ImageDraw
 from torch import nn
 
 from sar2opt.nets.losses import perceptual
-from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.sar.normalise import DARKEST, NormalisationSettings
 from sar2opt.training.checkpoint import read_log
 from sar2opt.training.crops import Crop
 from sar2opt.training.pairs import Image, Pair, normalise_db, split_of
@@ -140,8 +140,8 @@ def _central(pair: Pair, norm: NormalisationSettings) -> Crop:
 
 
 def _column(batch: Batch, image: torch.Tensor, number: int) -> tuple[str, list[Image]]:
-    low, high = -1.8, 1.0  # as in the preview
-    sar = ((batch.sar[number] - low) / (high - low)).expand(3, -1, -1)
+    shown = (batch.sar[number] - DARKEST) / (NormalisationSettings().high - DARKEST)
+    sar = shown.expand(3, -1, -1)
     parts = (sar, image[number], batch.target[number])
     return batch.names[number], [part.clamp(0, 1).cpu().numpy() for part in parts]
 
