@@ -53,15 +53,17 @@ def pack_model(
     checkpoint: Annotated[Path, typer.Argument(help="checkpoint.pt or best.pt of a training")],
     data: Annotated[Path, typer.Option(help="the set of pairs that it was trained on")],
     bundle: Annotated[Path, typer.Option("--out", help="the .safetensors file to write")],
+    recipe: Annotated[
+        str, typer.Option("--config", help="for the card: the TOML that it was trained with")
+    ] = "CONFIG",
     remarks: Annotated[str, typer.Option(help="for the card: what readers should know")] = "",
 ) -> None:
     """Calibrate and judge a checkpoint on held-out places, and pack it as a bundle with a card."""
     from sar2opt.training.pack import pack_translator
     from sar2opt.training.pair_set import read_set
 
-    out.print(
-        f"bundle: {pack_translator(checkpoint, read_set(data).pairs, bundle, remarks=remarks)}"
-    )
+    about = {"recipe": recipe, "remarks": remarks}
+    out.print(f"bundle: {pack_translator(checkpoint, read_set(data).pairs, bundle, **about)}")
 
 
 def train(

@@ -61,6 +61,7 @@ def translator_card(
     pairs: Sequence[Pair],
     seen: InputRange,
     step: int,
+    recipe: str,
     remarks: str,
 ) -> Card:
     """Return the card of a translator trained on ``pairs``; looks and figures come later."""
@@ -76,8 +77,7 @@ def translator_card(
         margin=find_margin(net, config.generator.channels_in),
         input_range=seen,
         training={
-            "command": f"sar2opt train configs/translator.toml --data pairs/ --out OUT, {step} "
-            "steps; the pairs by: sar2opt pairs build configs/pairs/sentinel.toml",
+            "command": f"sar2opt train {recipe} --data PAIRS --out OUT, {step} steps",
             "protocol": SPLIT,
             "remarks": remarks or "none",
             "pairs by source": _counts(pairs),

@@ -37,13 +37,18 @@ SHOWN = ("psnr", "ssim", "mae", "psnr_8", "ssim_8", "layout", "layout_green_red"
 
 
 def pack_translator(
-    checkpoint: Path, pairs: Sequence[Pair], out: Path, *, remarks: str = ""
+    checkpoint: Path,
+    pairs: Sequence[Pair],
+    out: Path,
+    *,
+    recipe: str = "CONFIG",
+    remarks: str = "",
 ) -> Path:
     """Write the averaged net of a checkpoint as a bundle ``out``, with its card; returns ``out``.
 
     Looks without pairs in the training and the validation places are left out: nothing would say
-    how far to trust them. ``remarks`` go into the card. Raises ``TrainingError`` where no look is
-    left.
+    how far to trust them. ``recipe``, the file of the configuration, and ``remarks`` go into the
+    card. Raises ``TrainingError`` where no look is left.
     """
     state = read_state(checkpoint)
     config = TranslatorTraining.model_validate_json(state["config"])
@@ -54,7 +59,7 @@ def pack_translator(
     if not known:
         raise TrainingError("no look has both training and validation pairs: hold out some places")
     card = translator_card(
-        config, net, pairs, input_range(pairs, config.norm), state["step"], remarks
+        config, net, pairs, input_range(pairs, config.norm), state["step"], recipe, remarks
     )
     bare = {name: _look(name, (1.0,) * len(PERCENT)) for name in known}
     translator = _in_memory(card.model_copy(update={"looks": bare}), net)

@@ -66,7 +66,10 @@ def _translator(config_file: Path, data: Path, out: Path, resume: bool, device: 
     finally:
         leave()
     bundle = out / f"{config.name}.safetensors"
-    return pack_translator(out / CHECKPOINT, pairs, bundle) if is_first() else bundle
+    if not is_first():
+        return bundle
+    recipe = f"{config_file.parent.name}/{config_file.name}".removeprefix("/")
+    return pack_translator(out / CHECKPOINT, pairs, bundle, recipe=recipe)
 
 
 def train_translator(
