@@ -68,10 +68,15 @@ class GridGeometry:
     grid: GeolocationGrid
     heights: bool = True
 
-    def locate(self, lon: Floats, lat: Floats, height: Floats | None = None) -> tuple[Floats, ...]:
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Return longitude and latitude of the middle, degrees."""
+        return self.grid.centre
+
+    def locate(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Return ``(line, pixel)``, fractional, of places in degrees; NaN where there is none.
 
-        ``height`` is not used: the grid has its own. Beyond its edges the grid goes on linearly.
+        Beyond its edges the grid goes on linearly.
         """
         plane = np.stack(self._plane(lon, lat), axis=-1)
         at = np.full_like(plane, np.nan)
@@ -82,7 +87,7 @@ class GridGeometry:
             )
         return at[..., 0], at[..., 1]
 
-    def place(self, line: Floats, pixel: Floats) -> tuple[Floats, ...]:
+    def place(self, line: Floats, pixel: Floats) -> tuple[Floats, Floats]:
         """Return ``(longitude, latitude)`` of fractional lines and pixels, degrees."""
         plane = self._forward(np.stack(np.broadcast_arrays(line, pixel), axis=-1))[0]
         lon, lat = self._plane(plane[..., 0], plane[..., 1], inverse=True)

@@ -42,6 +42,7 @@ class BlockSource:
     gains: tuple[tuple[float, float], ...]  # of each band: physical = a * stored + b
     masked: bool  # the file has a mask or an alpha band
     zero_is_nodata: bool
+    stamp: tuple[int, int] = (0, 0)  # time and size of the file: another stamp, other pixels
     aoi: BaseGeometry | None = None
 
     dtype = np.dtype(np.float32)

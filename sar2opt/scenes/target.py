@@ -13,8 +13,9 @@ from pyproj.exceptions import CRSError
 
 from sar2opt.config import SceneSettings
 from sar2opt.errors import ConfigError, PlacementError
-from sar2opt.sar.geolocation import Floats, GridGeometry
+from sar2opt.sar.geolocation import Floats
 from sar2opt.scenes.blocks import open_raster
+from sar2opt.scenes.geometry import Geometry
 from sar2opt.scenes.placement import scene_geobox
 
 _EDGE = 65  # points on each side of the outline
@@ -38,7 +39,7 @@ class Target:
             raise ConfigError("like gives CRS and resolution too: leave out crs and resolution")
         return cls(settings.crs or crs, settings.resolution, settings.like)
 
-    def geobox(self, geometry: GridGeometry, extent: tuple[int, int], spacing: float) -> GeoBox:
+    def geobox(self, geometry: Geometry, extent: tuple[int, int], spacing: float) -> GeoBox:
         """Return a north-up grid around ``extent`` lines and pixels, whose edges are multiples
         of the pixel, or that of ``like``; raises ``PlacementError`` where there can be none.
 
@@ -50,7 +51,7 @@ class Target:
             if not _overlap(geobox, _bounds(geometry, extent, geobox.crs)):
                 raise PlacementError(f"{self.like}: its grid lies outside the scene")
             return geobox
-        crs = _parse(self.crs) if self.crs else pyproj.CRS(zone(*geometry.grid.centre))
+        crs = _parse(self.crs) if self.crs else pyproj.CRS(zone(*geometry.centre))
         bounds = _bounds(geometry, extent, crs)
         unit = crs.axis_info[0].unit_conversion_factor if crs.is_projected else _METRES_A_DEGREE
         pixel = self.resolution or float(f"{spacing / unit:.4g}")
@@ -84,7 +85,7 @@ def _parse(text: str) -> pyproj.CRS:
 
 
 def _bounds(
-    geometry: GridGeometry, extent: tuple[int, int], crs: object
+    geometry: Geometry, extent: tuple[int, int], crs: object
 ) -> tuple[float, float, float, float]:
     """Return left, bottom, right, top of the outline of all pixels, in a CRS."""
     lines, pixels = (np.linspace(-0.5, size - 0.5, _EDGE) for size in extent)
@@ -96,7 +97,7 @@ def _bounds(
     if pyproj.CRS(str(crs)).is_geographic and _jumps(x):
         raise PlacementError(
             "the scene lies over the antimeridian or a pole, where degrees jump: "
-            f"say --crs {zone(*geometry.grid.centre)}"
+            f"say --crs {zone(*geometry.centre)}"
         )
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 

@@ -12,22 +12,24 @@ The mesh is tied to the whole target grid, so a pixel is the same however blocks
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import dask.array as da
 import numpy as np
+import numpy.typing as npt
 from dask.base import tokenize
 from odc.geo.geobox import GeoBox
-from scipy.ndimage import map_coordinates
 from shapely.geometry.base import BaseGeometry
 
 from sar2opt.config import SceneSettings
-from sar2opt.errors import PlacementError
+from sar2opt.errors import LayerError
 from sar2opt.raster import pixel_area_m2
-from sar2opt.sar.geolocation import Floats, GeolocationGrid, GridGeometry
+from sar2opt.sar.geolocation import Floats, GeolocationGrid
 from sar2opt.sar.radiometry import Power
+from sar2opt.sar.resampling import between, bilinear, block_mean
 from sar2opt.scenes.aoi import pixel_window, read_aoi
 from sar2opt.scenes.blocks import outside_aoi, span
+from sar2opt.scenes.geometry import Geometry, degrees, grid_geometry
 from sar2opt.scenes.target import Target
 
 _TOLERANCE = 0.02  # source pixels, of the positions between those solved for
@@ -35,14 +37,7 @@ _STEPS, _FINEST = (64, 32, 16, 8), 4  # target pixels between positions solved f
 _CELLS = 24  # of the mesh, a side, on which the tolerance is checked
 _MOST_POINTS = 2**22  # that are computed at once
 _MOST_SOURCE = 2**24  # pixels of the source that are read at once
-_USUAL_INCIDENCE = 38.0  # degrees; the middle of Sentinel-1 IW
-
-
-class Geometry(Protocol):
-    """Where in a radar raster a place on the Earth is seen."""
-
-    def locate(self, lon: Floats, lat: Floats, height: Floats | None = None) -> tuple[Floats, ...]:
-        """Return fractional ``(line, pixel)`` of places in degrees; NaN where there is none."""
+_LOOKS = 100  # positions a side, in search of the radar's swath in the area of interest
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ class WarpedSource:
         read: Power = self.source[(bands, *window)]
         at = np.stack([line - window[0].start, pixel - window[1].start])
         for band, values in zip(power, read, strict=True):
-            band[:] = _blocks_mean(_bilinear(values, at), self.finer)
+            band[:] = block_mean(bilinear(values, at), self.finer)
         if outside is not None:
             power[:, outside] = np.nan
         return None
@@ -116,7 +111,7 @@ class WarpedSource:
     def _window(self, line: Floats, pixel: Floats) -> tuple[slice, slice] | None:
         """Return the part of the source that has a share in these positions."""
         _, lines, pixels = self.source.shape
-        seen = (line > -1) & (line < lines) & (pixel > -1) & (pixel < pixels)
+        seen = _inside(line, pixel, (lines, pixels))
         if not seen.any():
             return None
         line[~seen] = pixel[~seen] = -2.0  # NaN too; all of it outside
@@ -139,7 +134,7 @@ class WarpedSource:
         ]
         known = positions(self.geometry, self.geobox, nodes[0][:, None], nodes[1][None, :])
         line, pixel = (
-            _between(_between(at, rows / self.step - nodes[0][0] // self.step).T,
+            between(between(at, rows / self.step - nodes[0][0] // self.step).T,
                      cols / self.step - nodes[1][0] // self.step).T
             for at in known
         )  # fmt: skip
@@ -163,18 +158,30 @@ def geocode(
 
     Raises ``PlacementError`` (a grid or target that cannot be), ``LayerError`` (area of interest).
     """
-    geometry, notes = _geometry(grid, settings)
+    geometry, notes = grid_geometry(grid, settings)
+    data, geobox = lay(source, geometry, spacing, settings, chunks, crs)
+    return data, geobox, notes
+
+
+def lay(
+    source: Any,
+    geometry: Geometry,
+    spacing: float,
+    settings: SceneSettings,
+    chunks: int,
+    crs: str | None = None,
+) -> tuple[da.Array, GeoBox]:
+    """Lay a raster of any geometry on the map, as ``geocode`` does; return array and grid."""
     extent = source.shape[1:]
     whole = Target.of(settings, crs).geobox(geometry, extent, spacing)
     rows, cols, aoi = slice(0, whole.shape[0]), slice(0, whole.shape[1]), None
     if settings.aoi is not None:
         aoi = read_aoi(settings.aoi, whole)
         rows, cols = pixel_window(aoi, whole)
-    coarser = np.sqrt(pixel_area_m2(whole)) / spacing
-    warped = WarpedSource(
-        source, geometry, whole, rows, cols, _step(geometry, whole, extent),
-        max(round(coarser), 1), aoi,
-    )  # fmt: skip
+        _refuse_unseen(geometry, whole, (rows, cols), extent, f"{settings.aoi}: the area")
+    finer = max(round(np.sqrt(pixel_area_m2(whole)) / spacing), 1)
+    step = _step(geometry, whole, extent)
+    warped = WarpedSource(source, geometry, whole, rows, cols, step, finer, aoi)
     data = da.from_array(
         warped,
         chunks=(-1, chunks, chunks),
@@ -182,42 +189,22 @@ def geocode(
         meta=np.empty((0, 0, 0), np.float32),
         inline_array=True,
     )
-    return data, whole[rows, cols], notes
+    return data, whole[rows, cols]
 
 
-def positions(geometry: Geometry, geobox: GeoBox, row: Any, col: Any) -> tuple[Floats, ...]:
+def positions(geometry: Geometry, geobox: GeoBox, row: Any, col: Any) -> tuple[Floats, Floats]:
     """Return lines and pixels of rows and columns of a target grid, counted from pixel edges."""
     row, col = np.broadcast_arrays(row, col)
-    x, y = geobox.affine * (col.astype(float), row.astype(float))
-    assert geobox.crs is not None
-    lon, lat = geobox.crs.transformer_to_crs("EPSG:4326", always_xy=True)(x, y)
-    return geometry.locate(np.asarray(lon), np.asarray(lat))
+    return geometry.locate(*degrees(geobox, row.astype(float), col.astype(float)))
 
 
-def _geometry(grid: GeolocationGrid, settings: SceneSettings) -> tuple[GridGeometry, list[str]]:
-    if settings.geocode == "terrain":
-        raise PlacementError("terrain correction needs the orbit: say --geocode gcp")
-    incidence = grid.incidence
-    angle = _USUAL_INCIDENCE if incidence is None else float(np.mean(incidence))
-    metres = 1 / np.tan(np.radians(angle))
-    known = "" if incidence is not None else ", a usual angle, as none is written"
-    low, high = float(grid.height.min()), float(grid.height.max())
-    if settings.geocode == "ellipsoid":
-        if incidence is None:
-            raise PlacementError(
-                "without incidence angles its points cannot be brought to the ellipsoid: "
-                "say --geocode gcp"
-            )
-        where = "the ellipsoid (height 0 m)"
-        expected = metres * float(np.sqrt(np.mean(grid.height**2)))
-    else:
-        where = f"the heights of its geolocation grid ({low:.0f} to {high:.0f} m)"
-        expected = metres * float(np.std(grid.height))
-    return GridGeometry(grid, settings.geocode != "ellipsoid"), [
-        f"geocoded at {where}, without a terrain model: ground h metres above or below lies "
-        f"{metres:.2f} h off along the look direction (incidence {angle:.0f} degrees{known}); "
-        f"about {expected:.0f} m is expected from the spread of the grid's heights"
-    ]
+def _refuse_unseen(
+    geometry: Geometry, geobox: GeoBox, window: tuple[slice, slice], extent: Any, what: str
+) -> None:
+    row, col = (np.linspace(part.start, part.stop, _LOOKS) for part in window)
+    line, pixel = positions(geometry, geobox, row[:, None], col[None, :])
+    if not _inside(line, pixel, extent).any():
+        raise LayerError(f"{what} lies where the radar did not look: check it against the scene")
 
 
 def _step(geometry: Geometry, geobox: GeoBox, extent: tuple[int, int]) -> int:
@@ -233,48 +220,15 @@ def _step(geometry: Geometry, geobox: GeoBox, extent: tuple[int, int]) -> int:
             for down in (0, step) for across in (0, step)
         ]  # fmt: skip
         line, pixel = positions(geometry, geobox, row + step / 2, col + step / 2)
-        seen = (line > 0) & (line < extent[0]) & (pixel > 0) & (pixel < extent[1])
-        off = np.hypot(*(np.mean(corners, axis=0) - (line, pixel)))[seen]
+        off = np.hypot(*(np.mean(corners, axis=0) - (line, pixel)))
+        off = off[_inside(line, pixel, extent)]
         if not np.any(off > _TOLERANCE):
             return step
     return _FINEST
 
 
-def _between(known: Floats, at: Floats) -> Floats:
-    """Interpolate linearly along the first axis at fractional indices ``at``."""
-    low = np.floor(at).astype(int)
-    share = (at - low)[:, None]
-    between: Floats = known[low] * (1 - share) + known[low + 1] * share
-    return between
-
-
-def _bilinear(values: Power, at: Floats) -> Power:
-    """Return ``values`` ``(line, pixel)`` at fractional ``at`` ``(2, y, x)``.
-
-    Pixels without data have no share; where theirs would be more than half, there is no data.
-    """
-    valid = np.isfinite(values)
-    how = {"order": 1, "mode": "grid-constant", "output": np.float32}
-    total = map_coordinates(np.where(valid, values, np.float32(0)), at, **how)
-    share = map_coordinates(valid.astype(np.float32), at, **how)
-    there = share >= 0.5
-    power: Power = np.full_like(total, np.nan)
-    np.divide(total, share, out=power, where=there)
-    return power
-
-
-def _blocks_mean(power: Power, finer: int) -> Power:
-    """Return the mean of blocks of ``finer`` x ``finer``, of which half must be data."""
-    if finer == 1:
-        return power
-    rows, cols = (size // finer for size in power.shape)
-    blocks = power.reshape(rows, finer, cols, finer).swapaxes(1, 2).reshape(rows, cols, -1)
-    valid = np.isfinite(blocks)
-    count = valid.sum(axis=-1)
-    total = np.where(valid, blocks, np.float32(0)).sum(axis=-1)
-    mean: Power = np.full((rows, cols), np.nan, np.float32)
-    np.divide(total, count, out=mean, where=2 * count >= finer**2)
-    return mean
+def _inside(line: Floats, pixel: Floats, extent: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    return (line > -1) & (line < extent[0]) & (pixel > -1) & (pixel < extent[1])
 
 
 def _size(window: tuple[slice, slice]) -> int:
