@@ -46,6 +46,7 @@ class MapGeometry:
 
     def locate(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Return fractional ``(line, pixel)`` of places in degrees; NaN where there is none."""
+        assert self.geobox.crs is not None
         from_degrees = CRS("EPSG:4326").transformer_to_crs(self.geobox.crs, always_xy=True)
         x, y = (np.asarray(axis, float) for axis in from_degrees(lon, lat))
         x, y = (np.where(np.isfinite(axis), axis, np.nan) for axis in (x, y))
