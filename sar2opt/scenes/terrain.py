@@ -118,8 +118,8 @@ def _quadratic(known: list[Floats], height: Floats) -> Floats:
     for index, (values, own) in enumerate(zip(known, _HEIGHTS, strict=True)):
         share: Floats = np.ones_like(height)
         for other in (*_HEIGHTS[:index], *_HEIGHTS[index + 1 :]):
-            share = share * (height - other) / (own - other)
-        total = total + share * values
+            share *= (height - other) / (own - other)
+        total += share * values
     return total
 
 
