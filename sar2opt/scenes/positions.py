@@ -18,8 +18,8 @@ from sar2opt.sar.geolocation import Floats
 from sar2opt.sar.resampling import between
 from sar2opt.scenes.geometry import Geometry, degrees
 
-_TOLERANCE = 0.02  # source pixels, of the positions between those solved for
-_STEPS, _FINEST = (64, 32, 16, 8), 4  # target pixels between positions solved for
+_TOLERANCE = 0.01  # source pixels, of the positions between those solved for
+_STEPS, _FINEST = (64, 32, 16, 8, 4), 2  # target pixels between positions solved for
 _CELLS = 24  # of the mesh, a side, on which the tolerance is checked
 
 

@@ -118,13 +118,12 @@ def _quadratic(known: list[Floats], height: Floats) -> Floats:
     for index, (values, own) in enumerate(zip(known, _HEIGHTS, strict=True)):
         share: Floats = np.ones_like(height)
         for other in (*_HEIGHTS[:index], *_HEIGHTS[index + 1 :]):
-            share *= (height - other) / (own - other)
-        total += share * values
+            share = np.asarray(share * (height - other) / (own - other), float)
+        total = np.asarray(total + share * values, float)
     return total
 
 
 def _density(line: Floats, pixel: Floats) -> Floats:
     """Return how many radar pixels lie in a point's cell; negative where they are folded."""
     (down, across), (down_pixel, across_pixel) = np.gradient(line), np.gradient(pixel)
-    density: Floats = down * across_pixel - across * down_pixel
-    return density
+    return np.asarray(down * across_pixel - across * down_pixel, float)
