@@ -110,7 +110,8 @@ def test_on_terrain_pixels_lie_where_range_and_doppler_say(tmp_path: Path) -> No
     off = misplaced(data, whole, lambda lon, lat: MODEL.locate(lon, lat, height))
     assert off.max() < 0.1
     level, _, _ = lay(dem=write_dem(tmp_path / "zero.tif", 0 * hill, CENTRE))
-    gain = level.compute()[:, 100:200] / lay(geocode="ellipsoid")[0].compute()[:, 100:200]
+    flat = lay(geocode="ellipsoid")[0].compute()
+    gain = level.compute()[flat > 10] / flat[flat > 10]
     assert np.nanmedian(gain) == pytest.approx(1, abs=0.01)
 
 
