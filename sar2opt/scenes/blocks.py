@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,17 +56,13 @@ class BlockSource:
 
     def __getitem__(self, index: tuple[Any, ...]) -> Power:
         """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
-        of_band, of_row, of_col = index
-        top, bottom, pick_row = _span(of_row, self.shape[1])
-        left, right, pick_col = _span(of_col, self.shape[2])
-        window = Window(left + self.cols.start, top + self.rows.start, right - left, bottom - top)
-        first, last, pick_band = _span(of_band, self.shape[0])
-        power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
-        if power.size:
-            with open_raster(self.path) as file:
-                power = to_power(self._of(first, last).read(file, window), self.scale)
-        picked: Power = power[:, :, pick_col][:, pick_row][pick_band]  # one axis at a time, as Dask
-        return picked
+        return take(index, self.shape, self._power)
+
+    def _power(self, bands: slice, rows: slice, cols: slice) -> Power:
+        top, left = rows.start + self.rows.start, cols.start + self.cols.start
+        window = Window(left, top, cols.stop - cols.start, rows.stop - rows.start)
+        with open_raster(self.path) as file:
+            return to_power(self._of(bands.start, bands.stop).read(file, window), self.scale)
 
     def _of(self, first: int, last: int) -> BlockSource:
         """Return the source of some of the bands."""
@@ -77,8 +74,8 @@ class BlockSource:
     def read(self, file: rasterio.DatasetReader, window: Window) -> Power:
         """Return physical values ``(band, y, x)``, not yet power; NaN where there is no data."""
         transform = file.transform * Affine.translation(window.col_off, window.row_off)
-        outside = self._outside(transform, (window.height, window.width))
-        if outside is not None and outside.all():
+        beyond = outside(self.aoi, transform, (window.height, window.width))
+        if beyond is not None and beyond.all():
             shape = (len(self.bands), window.height, window.width)
             return np.full(shape, np.nan, np.float32)
         try:
@@ -100,27 +97,57 @@ class BlockSource:
         values[~np.isfinite(values)] = np.nan
         if mask is not None:
             values[:, mask == 0] = np.nan
-        if outside is not None:
-            values[:, outside] = np.nan
+        if beyond is not None:
+            values[:, beyond] = np.nan
         return values
 
-    def _outside(self, transform: Affine, shape: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-        """Return True where pixel centres lie outside the AOI, or None if there is none."""
-        if self.aoi is None:
-            return None
-        left, top = transform * (0, 0)
-        right, bottom = transform * (shape[1], shape[0])
-        if not self.aoi.intersects(shapely.box(left, bottom, right, top)):
-            return np.ones(shape, bool)
-        with _ONE_AT_A_TIME:
-            return np.asarray(geometry_mask([self.aoi], shape, transform), dtype=bool)
+
+def take(
+    index: tuple[Any, ...],
+    shape: tuple[int, int, int],
+    read: Callable[[slice, slice, slice], Power],
+) -> Power:
+    """Return what an index ``(band, y, x)`` picks; ``read`` is given the slices that hold it."""
+    (first, last, pick_band), (top, bottom, pick_row), (left, right, pick_col) = (
+        _span(part, size) for part, size in zip(index, shape, strict=True)
+    )
+    power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
+    if power.size:
+        power = read(slice(first, last), slice(top, bottom), slice(left, right))
+    picked: Power = power[:, :, pick_col][:, pick_row][pick_band]  # one axis at a time, as Dask
+    return picked
+
+
+def outside(
+    aoi: BaseGeometry | None, transform: Affine, shape: tuple[int, int]
+) -> npt.NDArray[np.bool_] | None:
+    """Return True where pixel centres lie outside the AOI, or None if there is none."""
+    if aoi is None:
+        return None
+    left, top = transform * (0, 0)
+    right, bottom = transform * (shape[1], shape[0])
+    if not aoi.intersects(shapely.box(left, bottom, right, top)):
+        return np.ones(shape, bool)
+    with _ONE_AT_A_TIME:
+        return np.asarray(geometry_mask([aoi], shape, transform), dtype=bool)
 
 
 def open_raster(path: str) -> rasterio.DatasetReader:
-    """Open a GeoTIFF, by no other driver; raises ``SceneError`` if it is damaged."""
+    """Open a GeoTIFF (within a tar file, a GeoTIFF or an ENVI raster), by no other driver.
+
+    Raises ``SceneError`` if it is damaged, or, of a file that lies elsewhere, does not come.
+    """
+    packed = path.startswith("/vsitar/") and not path.lower().endswith((".tif", ".tiff"))
+    remote = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_TIMEOUT": 30}
     try:
-        return rasterio.open(path, driver="GTiff")
+        with rasterio.Env(**(remote if path.startswith("/vsicurl/") else {})):
+            return rasterio.open(path, driver="ENVI" if packed else "GTiff")
     except RasterioIOError as error:
+        if path.startswith("/vsicurl/"):
+            raise SceneError(
+                f"{path.removeprefix('/vsicurl/')}: the file cannot be fetched: check the address, "
+                "the network and whether it wants a signature"
+            ) from error
         raise SceneError(
             f"{path}: the TIFF cannot be read: it is damaged or cut off: fetch it again"
         ) from error

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import rasterio
 import xarray as xr
-from dask.base import tokenize
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, SceneError, UnitsError
-from sar2opt.raster import make_raster
 from sar2opt.sar.radiometry import DISPLAY_SPAN_DB, Power, check_scale, infer_scale
 from sar2opt.scenes import metadata
 from sar2opt.scenes.aoi import pixel_window, read_aoi
 from sar2opt.scenes.blocks import BlockSource, open_raster
+from sar2opt.scenes.opened import Opened
 from sar2opt.scenes.placement import scene_geobox
 from sar2opt.scenes.sampling import sample_windows
 
@@ -34,48 +33,60 @@ _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 def accepts(path: Path) -> bool:
     """Return whether a file begins as a TIFF does."""
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
 
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
-    """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised.
+    """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised."""
+    return open_product(path, settings).raster(chunks)
+
+
+def open_product(path: Path, settings: SceneSettings) -> Opened:
+    """Open a GeoTIFF by what it says of itself."""
+    return open_tiff(str(path), settings)
+
+
+def open_tiff(
+    name: str, settings: SceneSettings, told: Mapping[str, str] | None = None, gain: float = 1
+) -> Opened:
+    """Open a file that GDAL knows as ``name``.
+
+    ``told`` are tags that metadata beside the file adds to its own, and overrules them by;
+    stored values times ``gain`` are physical.
 
     1. Refuse what cannot be a placed SAR scene, from the header alone.
     2. Sample windows at full resolution; tell bands and scale from the header and the sample.
     3. Wrap the file as an array that Dask reads block by block, cut to the area of interest.
     """
+    state: tuple[float, ...] = ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our words
-        with open_raster(str(path)) as file:
-            header = _header(file, path.name)
+        with open_raster(name) as file:
+            header = _header(file, name.rpartition("/")[2], told or {})
             _refuse_unsuitable(file, header)
             geobox = scene_geobox(file)
-            _check_length(file, path)
-            source, names, attrs = _understand(file, header, settings)
+            if not name.startswith("/vsi"):
+                state = Path(name).stat().st_mtime_ns, Path(name).stat().st_size
+                _check_length(file, Path(name))
+            source, names, attrs = _understand(file, header, settings, gain)
             if settings.aoi is not None:
                 aoi = read_aoi(settings.aoi, geobox)
                 rows, cols = pixel_window(aoi, geobox)
                 source, geobox = replace(source, rows=rows, cols=cols, aoi=aoi), geobox[rows, cols]
                 sample_windows(file, source)  # raises if there is no data in it
-    state = path.stat()
-    data = da.from_array(
-        source,
-        chunks=(-1, chunks, chunks),
-        name=f"scene-{tokenize(source, state.st_mtime_ns, state.st_size, chunks)}",
-        meta=np.empty((0, 0, 0), np.float32),
-        inline_array=True,
-    )
-    return make_raster(data, geobox, names, scale="linear", **attrs)
+    return Opened(source, geobox, tuple(names), attrs, state)
 
 
-def _header(file: rasterio.DatasetReader, name: str) -> metadata.Header:
+def _header(file: rasterio.DatasetReader, name: str, told: Mapping[str, str]) -> metadata.Header:
     texts = []
     for band in _data_bands(file):
         tags = {k: v for k, v in file.tags(band).items() if not k.startswith("STATISTICS_")}
         parts = (file.descriptions[band - 1], file.units[band - 1], *tags.values())
         texts.append(" ".join(part for part in parts if part))
-    tags = {key.upper(): value for key, value in file.tags().items()}
+    tags = {key.upper(): value for key, value in {**file.tags(), **told}.items()}
     return metadata.Header(name, tags, tuple(texts))
 
 
@@ -122,10 +133,10 @@ def _check_length(file: rasterio.DatasetReader, path: Path) -> None:
 
 
 def _understand(
-    file: rasterio.DatasetReader, header: metadata.Header, settings: SceneSettings
+    file: rasterio.DatasetReader, header: metadata.Header, settings: SceneSettings, gain: float
 ) -> tuple[BlockSource, list[str], dict[str, Any]]:
     """Return the file as an array, the names of its bands, and the raster's attributes."""
-    source, nodata_note = _all_bands(file, settings)
+    source, nodata_note = _all_bands(file, settings, gain)
     sample = sample_windows(file, source)  # (window, band, y, x)
     dtype = file.dtypes[0] if source.gains[0] == (1, 0) else "float32"  # of physical values
     try:
@@ -152,7 +163,9 @@ def _understand(
     return source, list(names), _attributes(header, scale, notes)
 
 
-def _all_bands(file: rasterio.DatasetReader, settings: SceneSettings) -> tuple[BlockSource, str]:
+def _all_bands(
+    file: rasterio.DatasetReader, settings: SceneSettings, gain: float
+) -> tuple[BlockSource, str]:
     """Return every band but alpha, its scale not yet known, and a note on no data."""
     bands = _data_bands(file)
     nodata = tuple(file.nodatavals[band - 1] for band in bands)
@@ -167,7 +180,7 @@ def _all_bands(file: rasterio.DatasetReader, settings: SceneSettings) -> tuple[B
         cols=slice(0, file.width),
         scale="power",
         nodata=nodata,
-        gains=tuple((file.scales[band - 1], file.offsets[band - 1]) for band in bands),
+        gains=tuple((gain * file.scales[b - 1], gain * file.offsets[b - 1]) for b in bands),
         masked=masked,
         zero_is_nodata=not masked and all(value is None for value in nodata),
     )
@@ -213,7 +226,7 @@ def _attributes(header: metadata.Header, scale: str, notes: list[str]) -> dict[s
     quantity, quantity_note = metadata.find_quantity(header)
     if scale.startswith("display"):  # no calibration survives that
         quantity, quantity_note = "intensity", ""
-    looks = metadata.find_looks(header)
+    looks, radar = metadata.find_looks(header), metadata.find_frequency_band(header)
     return {
         "quantity": quantity,
         "acquired": acquired,
@@ -222,4 +235,5 @@ def _attributes(header: metadata.Header, scale: str, notes: list[str]) -> dict[s
         "input_scale": scale,
         "simulated": header.tags.get("SIMULATED", "").upper() == "YES",
         **({"looks": looks} if looks else {}),
+        **({"frequency_band": radar} if radar else {}),
     }
