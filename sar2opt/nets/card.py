@@ -45,6 +45,7 @@ class Card(BaseModel):
     polarisations: tuple[str, ...]  # bands it was trained on, the preferred one first
     bands_out: tuple[str, ...]
     input_units: str
+    frequency_band: str = "C"  # of the radar, by letter (IEEE 521); C is Sentinel-1's
     pixel_m: tuple[float, float]  # range of pixel spacings it was trained for, metres
     normalisation: NormalisationSettings
     margin: int

@@ -104,17 +104,27 @@ class Translator(Model):
         return make_raster(data, laid.odc.geobox, (*names, "trust"), **attrs)
 
     def doubts(
-        self, quantiles_db: npt.NDArray[np.floating], spacing_m: float, band: str, look: str
+        self,
+        quantiles_db: npt.NDArray[np.floating],
+        spacing_m: float,
+        band: str,
+        look: str,
+        frequency_band: str = "",
     ) -> list[str]:
         """Say in sentences how a scene is unlike those of the training; each halves the trust.
 
         ``quantiles_db`` are those that the card's ``input_range`` names, of the scene's
-        backscatter in dB against its level.
+        backscatter in dB against its level; ``frequency_band`` is the radar's, if known.
         """
         card, (name, chosen) = self.card, self.look(look)
         sentences = []
         if band not in card.polarisations:
             sentences.append(f"{card.name} was not trained on {band}")
+        if frequency_band not in ("", card.frequency_band):
+            sentences.append(
+                f"the radar works in {frequency_band} band, and {card.name} was trained on "
+                f"{card.frequency_band} band"
+            )
         if not card.pixel_m[0] <= spacing_m <= card.pixel_m[1]:
             sentences.append(
                 f"pixels of {spacing_m:.1f} m lie outside the {card.pixel_m[0]:g} to "

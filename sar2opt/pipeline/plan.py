@@ -28,6 +28,7 @@ from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.sar.radiometry import to_db
+from sar2opt.scenes.files import anchored, files_of, name_of
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
 from sar2opt.tiles.sample import sample
@@ -57,7 +58,7 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     if config.scene.path is None:
         raise ConfigError("no scene: set scene.path, or name the file on the command line")
     check_settings(config)
-    name = config.scene.path.stem
+    name = name_of(config.scene.path)
     folder = config.output.folder / name
     scene = open_scene_of(config)
     translator, tagger = load_models(config)
@@ -101,7 +102,7 @@ def _anchored(config: RunConfig) -> RunConfig:
     shipped = {path.stem for path in shipped_bundles()}
 
     def absolute(path: Path | None) -> Path | None:
-        return path and path.absolute()
+        return path and anchored(path)
 
     def bundle(name: str) -> str:
         return name if name in shipped else str(Path(name).absolute())
@@ -172,7 +173,8 @@ def _doubts(
     shares = translator.card.input_range.quantiles
     quantiles = to_db(np.quantile(power[np.isfinite(power)], shares)) - norm.level_db
     spacing = float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
-    return translator.doubts(quantiles, spacing, band, config.translate.look)
+    radar = scene.attrs.get("frequency_band", "")
+    return translator.doubts(quantiles, spacing, band, config.translate.look, radar)
 
 
 def _looks(config: RunConfig, scene: xr.DataArray) -> float:
@@ -192,7 +194,8 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
     config = job.config
     assert config.scene.path is not None
     scene = config.scene
-    files = [path for path in (scene.path, scene.aoi, scene.like, scene.dem) if path is not None]
+    others = [path for path in (scene.aoi, scene.like, scene.dem) if path is not None]
+    files = [*files_of(config.scene.path), *others]
     state = {
         "files": [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns)
                   for path in files],

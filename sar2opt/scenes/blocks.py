@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,17 +58,13 @@ class BlockSource:
 
     def __getitem__(self, index: tuple[Any, ...]) -> Power:
         """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
-        of_band, of_row, of_col = index
-        top, bottom, pick_row = span(of_row, self.shape[1])
-        left, right, pick_col = span(of_col, self.shape[2])
-        window = Window(left + self.cols.start, top + self.rows.start, right - left, bottom - top)
-        first, last, pick_band = span(of_band, self.shape[0])
-        power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
-        if power.size:
-            with open_raster(self.path) as file:
-                power = to_power(self._of(first, last).read(file, window), self.scale)
-        picked: Power = power[:, :, pick_col][:, pick_row][pick_band]  # one axis at a time, as Dask
-        return picked
+        return take(index, self.shape, self._power)
+
+    def _power(self, bands: slice, rows: slice, cols: slice) -> Power:
+        top, left = rows.start + self.rows.start, cols.start + self.cols.start
+        window = Window(left, top, cols.stop - cols.start, rows.stop - rows.start)
+        with open_raster(self.path) as file:
+            return to_power(self._of(bands.start, bands.stop).read(file, window), self.scale)
 
     def _of(self, first: int, last: int) -> BlockSource:
         """Return the source of some of the bands."""
@@ -106,6 +104,22 @@ class BlockSource:
         return values
 
 
+def take(
+    index: tuple[Any, ...],
+    shape: tuple[int, int, int],
+    read: Callable[[slice, slice, slice], Power],
+) -> Power:
+    """Return what an index ``(band, y, x)`` picks; ``read`` is given the slices that hold it."""
+    (first, last, pick_band), (top, bottom, pick_row), (left, right, pick_col) = (
+        span(part, size) for part, size in zip(index, shape, strict=True)
+    )
+    power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
+    if power.size:
+        power = read(slice(first, last), slice(top, bottom), slice(left, right))
+    picked: Power = power[:, :, pick_col][:, pick_row][pick_band]  # one axis at a time, as Dask
+    return picked
+
+
 def outside_aoi(
     aoi: BaseGeometry, transform: Affine, shape: tuple[int, int]
 ) -> npt.NDArray[np.bool_]:
@@ -119,13 +133,34 @@ def outside_aoi(
 
 
 def open_raster(path: str) -> rasterio.DatasetReader:
-    """Open a GeoTIFF, by no other driver; raises ``SceneError`` if it is damaged."""
+    """Open a GeoTIFF (within a tar file, a GeoTIFF or an ENVI raster), by no other driver.
+
+    Raises ``SceneError`` if it is damaged, or, of a file that lies elsewhere, does not come.
+    """
+    envi = path.startswith("/vsitar/") and not path.lower().endswith((".tif", ".tiff"))
+    how = {"CPL_VSIL_GZIP_WRITE_PROPERTIES": "NO"}  # else GDAL leaves a file beside the archive
+    if path.startswith("/vsicurl/"):
+        how = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_TIMEOUT": "30"}
     try:
-        return rasterio.open(path, driver="GTiff")
+        with rasterio.Env(**(how if path.startswith("/vsi") else {})):
+            return rasterio.open(path, driver="ENVI" if envi else "GTiff")
     except RasterioIOError as error:
+        if path.startswith("/vsicurl/"):
+            raise SceneError(
+                f"{path.removeprefix('/vsicurl/')}: the file cannot be fetched: check the address, "
+                "the network and whether it wants a signature"
+            ) from error
         raise SceneError(
             f"{path}: the TIFF cannot be read: it is damaged or cut off: fetch it again"
         ) from error
+
+
+def file_stamp(name: str) -> tuple[int, int]:
+    """Return time of change and size of a file that lies here; another stamp, other pixels."""
+    if name.startswith("/vsi"):
+        return 0, 0
+    state = Path(name).stat()
+    return state.st_mtime_ns, state.st_size
 
 
 def _equals(stored: npt.NDArray[Any], value: float | None) -> npt.NDArray[np.bool_] | bool:

@@ -17,9 +17,10 @@ from sar2opt.config import SceneSettings, parse_config
 from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.raster import SAR_BANDS, describe
 from sar2opt.sar.radiometry import Power, to_db
-from sar2opt.scenes import geotiff
+from sar2opt.scenes import folder, geotiff, palsar, stac, vendors
+from sar2opt.scenes.files import anchored
 
-READERS: tuple[ModuleType, ...] = (geotiff,)
+READERS: tuple[ModuleType, ...] = (folder, palsar, stac, vendors, geotiff)
 
 _INFO_CHUNK = 128  # pixels; small, so that a sparse sample of chunks reads little
 _INFO_GRID = 12  # chunks a side
@@ -71,7 +72,7 @@ def open_scene(
         raise BandError(f"unknown polarisation '{polarisation}': say {', '.join(SAR_BANDS)}")
     if chunks < 1:
         raise ConfigError(f"chunks is {chunks}: it must be a positive number of pixels")
-    scene: xr.DataArray = _find_reader(Path(path)).read(Path(path).absolute(), settings, chunks)
+    scene: xr.DataArray = _find_reader(Path(path)).read(anchored(Path(path)), settings, chunks)
     return scene
 
 
@@ -106,18 +107,20 @@ def _quantiles_db(power: Power) -> list[float] | None:
 
 
 def _find_reader(path: Path) -> ModuleType:
+    try:
+        reader = next((one for one in READERS if one.accepts(path)), None)
+    except OSError as error:
+        if path.exists():
+            raise SceneError(f"{path}: {error.strerror}: check who may read it") from error
+        reader = None
+    if reader is not None:
+        return reader
     if not path.exists():
         raise SceneError(f"{path}: no such file: check the name")
     if path.is_dir():
-        raise SceneError(f"{path}: this is a folder: give one GeoTIFF of it")
+        raise SceneError(f"{path}: this is a folder, and no scene lies in it: give one with TIFFs")
     if path.is_file() and path.stat().st_size == 0:
         raise SceneError(f"{path}: the file is empty (0 bytes): fetch it again")
-    try:
-        reader = next((one for one in READERS if path.is_file() and one.accepts(path)), None)
-    except OSError as error:
-        raise SceneError(f"{path}: {error.strerror}: check who may read it") from error
-    if reader is None:
-        raise SceneError(
-            f"{path}: not a GeoTIFF: if it is a raster, convert it (gdal_translate in out.tif)"
-        )
-    return reader
+    raise SceneError(
+        f"{path}: not a GeoTIFF: if it is a raster, convert it (gdal_translate in out.tif)"
+    )

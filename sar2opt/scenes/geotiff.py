@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import rasterio
 import xarray as xr
-from dask.base import tokenize
 from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, PlacementError, SceneError, UnitsError
-from sar2opt.raster import make_raster, pixel_area_m2
+from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.geolocation import GeolocationGrid
 from sar2opt.sar.radiometry import DISPLAY_SPAN_DB, Power, check_scale, infer_scale
 from sar2opt.scenes import metadata
 from sar2opt.scenes.aoi import pixel_window, read_aoi
-from sar2opt.scenes.blocks import BlockSource, open_raster
+from sar2opt.scenes.blocks import BlockSource, file_stamp, open_raster
 from sar2opt.scenes.gcps import gcp_grid
 from sar2opt.scenes.geometry import MapGeometry
+from sar2opt.scenes.opened import Opened
 from sar2opt.scenes.placement import in_radar_geometry, scene_geobox
 from sar2opt.scenes.sampling import sample_windows
 from sar2opt.scenes.target import Target
-from sar2opt.scenes.warp import geocode, lay
+from sar2opt.scenes.warp import WarpedSource, geocoded, warp
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big TIFF
 _MOST_PIXELS = 2**36  # 50 times the largest Sentinel-1 scene; a header may claim anything
@@ -40,12 +40,29 @@ _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 def accepts(path: Path) -> bool:
     """Return whether a file begins as a TIFF does."""
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
 
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
-    """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised.
+    """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised."""
+    return open_product(path, settings).raster(chunks)
+
+
+def open_product(path: Path, settings: SceneSettings) -> Opened:
+    """Open a GeoTIFF by what it says of itself."""
+    return open_tiff(str(path), settings)
+
+
+def open_tiff(
+    name: str, settings: SceneSettings, told: Mapping[str, str] | None = None, gain: float = 1
+) -> Opened:
+    """Open a file that GDAL knows as ``name``.
+
+    ``told`` are tags that metadata beside the file adds to its own, and overrules them by;
+    stored values times ``gain`` are physical.
 
     1. Refuse what cannot be a placed SAR scene, from the header alone.
     2. Sample windows at full resolution; tell bands and scale from the header and the sample.
@@ -53,74 +70,62 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our words
-        with open_raster(str(path)) as file:
-            header = _header(file, path.name)
+        with open_raster(name) as file:
+            header = _header(file, name.rpartition("/")[2], told or {})
             _refuse_unsuitable(file, header)
             place = gcp_grid(file) if in_radar_geometry(file) else scene_geobox(file)
-            _check_length(file, path)
-            source, names, attrs = _understand(file, header, settings)
+            if not name.startswith("/vsi"):
+                _check_length(file, Path(name))
+            source, names, attrs = _understand(file, header, settings, gain)
             if isinstance(place, GeoBox) and not (
                 settings.crs or settings.resolution or settings.like
             ):
-                data, geobox = _cut(file, source, place, settings, chunks)
-            else:
-                data, geobox, notes = _lay(source, place, settings, chunks)
-                attrs["assumptions"] += notes
-    return make_raster(data, geobox, names, scale="linear", **attrs)
+                return Opened(*_cut(file, source, place, settings), tuple(names), attrs)
+            warped, geobox, notes = _lay(source, place, settings)
+            attrs["assumptions"] += notes
+            return Opened(warped, geobox, tuple(names), attrs)
 
 
 def _cut(
-    file: rasterio.DatasetReader,
-    source: BlockSource,
-    geobox: GeoBox,
-    settings: SceneSettings,
-    chunks: int,
-) -> tuple[da.Array, GeoBox]:
+    file: rasterio.DatasetReader, source: BlockSource, geobox: GeoBox, settings: SceneSettings
+) -> tuple[BlockSource, GeoBox]:
     """Return the scene on its own grid, cut to the area of interest."""
     if settings.aoi is not None:
         aoi = read_aoi(settings.aoi, geobox)
         rows, cols = pixel_window(aoi, geobox)
         source, geobox = replace(source, rows=rows, cols=cols, aoi=aoi), geobox[rows, cols]
         sample_windows(file, source)  # raises if there is no data in it
-    data = da.from_array(
-        source,
-        chunks=(-1, chunks, chunks),
-        name=f"scene-{tokenize(source, chunks)}",
-        meta=np.empty((0, 0, 0), np.float32),
-        inline_array=True,
-    )
-    return data, geobox
+    return source, geobox
 
 
 def _lay(
     source: BlockSource,
     place: GeoBox | tuple[GeolocationGrid, list[str]],
     settings: SceneSettings,
-    chunks: int,
-) -> tuple[da.Array, GeoBox, list[str]]:
+) -> tuple[WarpedSource, GeoBox, list[str]]:
     """Return the scene on another grid than its own, and what was assumed."""
     try:
         if isinstance(place, GeoBox):
             spacing = float(np.sqrt(pixel_area_m2(place)))
             geometry = MapGeometry(place)
             whole = Target.of(settings).geobox(geometry, source.shape[1:], spacing)
-            data, geobox = lay(source, geometry, whole, spacing, settings, chunks)
-            return data, geobox, [f"brought from {place.crs} to {geobox.crs}, on linear power"]
+            warped, geobox = warp(source, geometry, whole, spacing, settings)
+            return warped, geobox, [f"brought from {place.crs} to {geobox.crs}, on linear power"]
         grid, notes = place
         spacing = float(f"{np.sqrt(np.prod(grid.spacing)):.3g}")
-        data, geobox, more = geocode(source, grid, spacing, settings, chunks)
+        warped, geobox, more = geocoded(source, grid, spacing, settings)
     except PlacementError as error:
         raise PlacementError(f"{source.path}: {error}") from error
-    return data, geobox, [*notes, *more]
+    return warped, geobox, [*notes, *more]
 
 
-def _header(file: rasterio.DatasetReader, name: str) -> metadata.Header:
+def _header(file: rasterio.DatasetReader, name: str, told: Mapping[str, str]) -> metadata.Header:
     texts = []
     for band in _data_bands(file):
         tags = {k: v for k, v in file.tags(band).items() if not k.startswith("STATISTICS_")}
         parts = (file.descriptions[band - 1], file.units[band - 1], *tags.values())
         texts.append(" ".join(part for part in parts if part))
-    tags = {key.upper(): value for key, value in file.tags().items()}
+    tags = {key.upper(): value for key, value in {**file.tags(), **told}.items()}
     return metadata.Header(name, tags, tuple(texts))
 
 
@@ -167,10 +172,10 @@ def _check_length(file: rasterio.DatasetReader, path: Path) -> None:
 
 
 def _understand(
-    file: rasterio.DatasetReader, header: metadata.Header, settings: SceneSettings
+    file: rasterio.DatasetReader, header: metadata.Header, settings: SceneSettings, gain: float
 ) -> tuple[BlockSource, list[str], dict[str, Any]]:
     """Return the file as an array, the names of its bands, and the raster's attributes."""
-    source, nodata_note = _all_bands(file, settings)
+    source, nodata_note = _all_bands(file, settings, gain)
     sample = sample_windows(file, source)  # (window, band, y, x)
     dtype = file.dtypes[0] if source.gains[0] == (1, 0) else "float32"  # of physical values
     try:
@@ -197,12 +202,14 @@ def _understand(
     return source, list(names), _attributes(header, scale, notes)
 
 
-def _all_bands(file: rasterio.DatasetReader, settings: SceneSettings) -> tuple[BlockSource, str]:
+def _all_bands(
+    file: rasterio.DatasetReader, settings: SceneSettings, gain: float
+) -> tuple[BlockSource, str]:
     """Return every band but alpha, its scale not yet known, and a note on no data."""
     bands = _data_bands(file)
     nodata = tuple(file.nodatavals[band - 1] for band in bands)
     masked = MaskFlags.per_dataset in file.mask_flag_enums[bands[0] - 1]
-    note, state = "", Path(file.name).stat()
+    note = ""
     if settings.nodata is not None:
         nodata, note = (settings.nodata,) * len(bands), f"no data is {settings.nodata:g}, as given"
     source = BlockSource(
@@ -212,10 +219,10 @@ def _all_bands(file: rasterio.DatasetReader, settings: SceneSettings) -> tuple[B
         cols=slice(0, file.width),
         scale="power",
         nodata=nodata,
-        gains=tuple((file.scales[band - 1], file.offsets[band - 1]) for band in bands),
+        gains=tuple((gain * file.scales[b - 1], gain * file.offsets[b - 1]) for b in bands),
         masked=masked,
         zero_is_nodata=not masked and all(value is None for value in nodata),
-        stamp=(state.st_mtime_ns, state.st_size),
+        stamp=file_stamp(file.name),
     )
     return source, note
 
@@ -259,7 +266,7 @@ def _attributes(header: metadata.Header, scale: str, notes: list[str]) -> dict[s
     quantity, quantity_note = metadata.find_quantity(header)
     if scale.startswith("display"):  # no calibration survives that
         quantity, quantity_note = "intensity", ""
-    looks = metadata.find_looks(header)
+    looks, radar = metadata.find_looks(header), metadata.find_frequency_band(header)
     return {
         "quantity": quantity,
         "acquired": acquired,
@@ -268,4 +275,5 @@ def _attributes(header: metadata.Header, scale: str, notes: list[str]) -> dict[s
         "input_scale": scale,
         "simulated": header.tags.get("SIMULATED", "").upper() == "YES",
         **({"looks": looks} if looks else {}),
+        **({"frequency_band": radar} if radar else {}),
     }

@@ -30,6 +30,11 @@ _QUANTITY_WORDS = (
     ("beta0", re.compile(r"beta[-_ ]?(0|nought|naught|zero)", re.IGNORECASE)),
     ("gamma0", re.compile(r"(?<![a-z])(S1)?RTC(?![a-z])", re.IGNORECASE)),
 )
+_RADARS = (  # by the names of products and satellites
+    ("C", re.compile(r"^(S1[A-D]_|OPERA_L2_RTC-S1)|sentinel-?1|S1[A-D]_IW_|RADARSAT|^RCM", re.I)),
+    ("X", re.compile(r"CAPELLA|UMBRA|ICEYE|^TSX|^TDX|^CSK|^CSG|^PAZ", re.I)),
+    ("L", re.compile(r"ALOS|PALSAR|SAOCOM|^NISAR_L|_sl_(HH|HV|VV|VH)_[FU]\d\d", re.I)),
+)
 _TIME_TAGS = (
     "ACQUIRED", "ACQUISITION_DATETIME", "ACQUISITION_TIME", "ACQUISITION_DATE",
     "START_DATETIME", "START_TIME", "SENSING_TIME", "DATETIME",
@@ -112,6 +117,26 @@ def find_looks(header: Header) -> float | None:
     except ValueError:
         return None
     return looks if looks > 0 else None
+
+
+def find_frequency_band(header: Header) -> str:
+    """Return the letter of the radar's frequency band (IEEE 521: L, S, C, X), or ""."""
+    if letter := header.tags.get("FREQUENCY_BAND", ""):
+        return letter
+    texts = (header.tags.get("SOURCE", ""), header.name)
+    return next((found for text in texts if (found := _first(_RADARS, text))), "")
+
+
+def letter_of(hertz: float) -> str:
+    """Return the frequency band that a radar of this centre frequency works in, or ""."""
+    edges = {
+        "P": (0.25e9, 1e9),
+        "L": (1e9, 2e9),
+        "S": (2e9, 4e9),
+        "C": (4e9, 8e9),
+        "X": (8e9, 12e9),
+    }
+    return next((name for name, (low, high) in edges.items() if low <= hertz < high), "")
 
 
 def name_bands(

@@ -142,14 +142,32 @@ def geocode(
 
     Raises ``PlacementError`` (a grid, terrain model or target that cannot be), ``LayerError``.
     """
+    warped, geobox, notes = geocoded(source, grid, spacing, settings, crs, model)
+    data = da.from_array(
+        warped,
+        chunks=(-1, chunks, chunks),
+        name=f"geocoded-{tokenize(warped, chunks)}",
+        meta=np.empty((0, 0, 0), np.float32),
+        inline_array=True,
+    )
+    return data, geobox, notes
+
+
+def geocoded(
+    source: Any,
+    grid: GeolocationGrid,
+    spacing: float,
+    settings: SceneSettings,
+    crs: str | None = None,
+    model: RangeDoppler | None = None,
+) -> tuple[WarpedSource, GeoBox, list[str]]:
+    """Return what ``geocode`` does, not yet laid out in chunks, so that several can be joined."""
     geometry, notes = grid_geometry(grid, settings)
     whole = Target.of(settings, crs).geobox(geometry, source.shape[1:], spacing)
     if settings.dem is None:
-        data, geobox = lay(source, geometry, whole, spacing, settings, chunks)
-        return data, geobox, notes
+        return *warp(source, geometry, whole, spacing, settings), notes
     terrain, notes = terrain_positions(model, whole, settings)
-    data, geobox = lay(source, geometry, whole, spacing, settings, chunks, terrain)
-    return data, geobox, notes
+    return *warp(source, geometry, whole, spacing, settings, terrain), notes
 
 
 def terrain_positions(
@@ -173,16 +191,15 @@ def terrain_positions(
     return TerrainPositions(model, dem, whole), [how, *notes]
 
 
-def lay(
+def warp(
     source: Any,
     geometry: Geometry,
     whole: GeoBox,
     spacing: float,
     settings: SceneSettings,
-    chunks: int,
     places: Positions | None = None,
-) -> tuple[da.Array, GeoBox]:
-    """Lay a raster of any geometry on the map ``whole``; return the array and its grid.
+) -> tuple[WarpedSource, GeoBox]:
+    """Lay a raster of any geometry on the map ``whole``; return the source and its grid.
 
     The grid is cut to the area of interest. Positions follow from the geometry if not given.
     """
@@ -194,15 +211,7 @@ def lay(
         _refuse_unseen(geometry, whole, (rows, cols), extent, f"{settings.aoi}: the area")
     finer = max(round(np.sqrt(pixel_area_m2(whole)) / spacing), 1)
     places = places or FlatPositions(geometry, whole, mesh_step(geometry, whole, extent))
-    warped = WarpedSource(source, places, whole, rows, cols, finer, aoi)
-    data = da.from_array(
-        warped,
-        chunks=(-1, chunks, chunks),
-        name=f"geocoded-{tokenize(warped, chunks)}",
-        meta=np.empty((0, 0, 0), np.float32),
-        inline_array=True,
-    )
-    return data, whole[rows, cols]
+    return WarpedSource(source, places, whole, rows, cols, finer, aoi), whole[rows, cols]
 
 
 def _refuse_unseen(

@@ -1,0 +1,114 @@
+"""Several files of one pass on one grid: checked to belong together, then laid out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import odc.geo.geom as geom
+from odc.geo.geobox import GeoBox
+from shapely.ops import unary_union
+
+from sar2opt.errors import SceneError, UnitsError
+from sar2opt.raster import SAR_BANDS, pixel_area_m2
+from sar2opt.scenes.joined import FEATHER, JoinedSource, Tile
+from sar2opt.scenes.opened import Opened
+
+_PASS_S = 900  # an orbit takes 6,000 s or so, and a continent's strip less than this
+_ALIKE = 0.9  # intersection over union of what two polarisations cover
+_MOST_PIXELS = 2**36
+
+
+def join(scenes: Sequence[Opened], name: str) -> Opened:
+    """Return several open files as one scene on one grid.
+
+    The grid is that of the file with the finest pixels among those of the commonest CRS, made to
+    hold all. Raises ``SceneError`` where the files are of different passes, quantities, radars
+    or polarisations.
+    """
+    if len(scenes) == 1:
+        return scenes[0]
+    attrs = _common(scenes, name)
+    geobox = _grid([scene.geobox for scene in scenes], name)
+    tiles = [
+        (band, Tile.place(scene.source, scene.geobox, index, geobox))
+        for scene in scenes
+        for index, band in enumerate(scene.names)
+    ]
+    names = [band for band in SAR_BANDS if any(band == of for of, _ in tiles)]
+    of_band = tuple(tuple(tile for of, tile in tiles if of == band) for band in names)
+    _check_cover(dict(zip(names, of_band, strict=True)), geobox, name)
+    sentence = f"{len(scenes)} files joined on one grid ({geobox.crs})"
+    moved = sum(tile.offset is None for _, tile in tiles)
+    if moved:
+        sentence += f": {moved} of {len(tiles)} bands lie on another, and are resampled (bilinear)"
+        sentence += " on linear power"
+    attrs["assumptions"].append(sentence)
+    if any(len(of) > 1 for of in of_band):
+        attrs["assumptions"].append(f"seams are feathered over {FEATHER} pixels of valid data")
+    source = JoinedSource(of_band, (len(names), *geobox.shape), geobox.affine, str(geobox.crs))
+    return Opened(source, geobox, tuple(names), attrs)
+
+
+def _common(scenes: Sequence[Opened], name: str) -> dict[str, Any]:
+    """Return the attributes of the whole; raises where the files contradict one another."""
+    every = [scene.attrs for scene in scenes]
+    for key, what in (("quantity", "quantities"), ("frequency_band", "radar bands")):
+        values = sorted({str(attrs[key]) for attrs in every if attrs.get(key)})
+        if len(values) > 1:
+            raise UnitsError(f"{name}: mixed {what} ({', '.join(values)}): give those of one kind")
+    scales = sorted({attrs["input_scale"] for attrs in every})
+    if len(scales) > 1 and any(scale.startswith("display") for scale in scales):
+        raise UnitsError(f"{name}: mixed scales ({', '.join(scales)}): give those of one kind")
+    times = sorted(attrs["acquired"] for attrs in every if attrs["acquired"])
+    if times and not _one_pass(times[0], times[-1]):
+        raise SceneError(
+            f"{name}: mixed passes, from {times[0]} to {times[-1]}: give the files of one pass"
+        )
+    notes = list(dict.fromkeys(note for attrs in every for note in attrs["assumptions"]))
+    if untimed := sum(not attrs["acquired"] for attrs in every):
+        notes.append(f"the time of {untimed} files is not written: taken as of the same pass")
+    sources = list(dict.fromkeys(attrs["source"] for attrs in every))
+    looks = [attrs["looks"] for attrs in every if "looks" in attrs]
+    return {
+        **{key: value for attrs in every for key, value in attrs.items()},
+        "acquired": times[0] if times else "",
+        "source": sources[0] if len(sources) == 1 else name,
+        "input_scale": " and ".join(scales),
+        "simulated": any(attrs["simulated"] for attrs in every),
+        "assumptions": notes,
+        **({"looks": min(looks)} if looks else {}),
+    }
+
+
+def _one_pass(first: str, last: str) -> bool:
+    if "T" not in first or "T" not in last:
+        return first[:10] == last[:10]
+    between = datetime.fromisoformat(last) - datetime.fromisoformat(first)
+    return between.total_seconds() <= _PASS_S
+
+
+def _grid(boxes: Sequence[GeoBox], name: str) -> GeoBox:
+    crs = Counter(str(box.crs) for box in boxes).most_common(1)[0][0]
+    base = min((box for box in boxes if str(box.crs) == crs), key=pixel_area_m2)
+    extents = [box.extent.to_crs(crs, resolution="auto").geom for box in boxes]
+    whole = base.enclosing(geom.Geometry(unary_union(extents).envelope, crs).buffer(0))
+    grown = whole if len(set(boxes)) > 1 else base
+    if grown.shape[0] * grown.shape[1] > _MOST_PIXELS:
+        raise SceneError(f"{name}: its files lie too far apart for one grid: give neighbours only")
+    return grown
+
+
+def _check_cover(tiles: dict[str, tuple[Tile, ...]], geobox: GeoBox, name: str) -> None:
+    """Raise where one polarisation covers what another does not."""
+    covers = {band: unary_union([tile.footprint for tile in of]) for band, of in tiles.items()}
+    first, *others = covers.items()
+    for band, cover in others:
+        share = first[1].intersection(cover).area / first[1].union(cover).area
+        if share < _ALIKE:
+            raise SceneError(
+                f"{name}: mixed polarisations: {first[0]} and {band} share {share:.0%} of what "
+                f"they cover: say --polarisation {first[0]} or {band}, or give the missing files"
+            )
