@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from math import ceil, floor
 from typing import Any
 
-import odc.geo.geom as geom
+from affine import Affine
 from odc.geo.geobox import GeoBox
+from shapely.affinity import affine_transform
 from shapely.ops import unary_union
 
 from sar2opt.errors import SceneError, UnitsError
@@ -94,8 +96,11 @@ def _grid(boxes: Sequence[GeoBox], name: str) -> GeoBox:
     crs = Counter(str(box.crs) for box in boxes).most_common(1)[0][0]
     base = min((box for box in boxes if str(box.crs) == crs), key=pixel_area_m2)
     extents = [box.extent.to_crs(crs, resolution="auto").geom for box in boxes]
-    whole = base.enclosing(geom.Geometry(unary_union(extents).envelope, crs).buffer(0))
-    grown = whole if len(set(boxes)) > 1 else base
+    pixels = affine_transform(unary_union(extents), (~base.affine).to_shapely())
+    left, top, right, bottom = (round(edge, 3) for edge in pixels.bounds)
+    first, shape = (floor(left), floor(top)), (ceil(bottom), ceil(right))
+    size = shape[0] - first[1], shape[1] - first[0]
+    grown = GeoBox(size, base.affine @ Affine.translation(*first), base.crs)
     if grown.shape[0] * grown.shape[1] > _MOST_PIXELS:
         raise SceneError(f"{name}: its files lie too far apart for one grid: give neighbours only")
     return grown
