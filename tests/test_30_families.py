@@ -102,7 +102,7 @@ def test_names_and_files(tmp_path: Path) -> None:
 
 def capella(folder: Path, told: Any) -> Path:
     path = folder / "CAPELLA_C14_SP_GEO_HH_20240709040329_20240709040358.tif"
-    numbers = np.clip(np.sqrt(speckled()) / 1e-4, 1, 65535).astype(np.uint16)
+    numbers = np.clip(np.sqrt(speckled()) / 9.657046131856903e-05, 1, 65535).astype(np.uint16)
     (folder / f"{path.stem}_extended.json").write_text(json.dumps(told))
     return write(path, numbers)
 

@@ -46,7 +46,7 @@ class Tile:
     def place(cls, source: Source, geobox: GeoBox, band: int, grid: GeoBox) -> Tile:
         """Lay a band on the grid of the mosaic."""
         to_pixels = ~grid.affine
-        outline = geobox.extent.to_crs(str(grid.crs), resolution="auto").geom
+        outline = outline_in(geobox, str(grid.crs))
         footprint = affine_transform(outline, to_pixels.to_shapely())
         shift = to_pixels * geobox.affine  # of the tile's pixels to those of the mosaic
         offset = round(shift.f), round(shift.c)
@@ -112,6 +112,16 @@ class Tile:
             weights[valid] += weight[valid]
         enough = ~far & (weights > 0.5)
         return np.where(enough, total / np.where(enough, weights, 1), np.nan).astype(np.float32)
+
+
+def outline_in(geobox: GeoBox, crs: str) -> BaseGeometry:
+    """Return the outline of a grid in a CRS, its edges bent as the CRS bends them."""
+    outline = geobox.extent.geom
+    if str(geobox.crs) == crs:
+        return outline
+    to_crs = CRS(str(geobox.crs)).transformer_to_crs(CRS(crs), always_xy=True)
+    dense = shapely.segmentize(outline, outline.length / 256)
+    return shapely.transform(dense, lambda at: np.column_stack(to_crs(at[:, 0], at[:, 1])))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from shapely.ops import unary_union
 
 from sar2opt.errors import SceneError, UnitsError
 from sar2opt.raster import SAR_BANDS, pixel_area_m2
-from sar2opt.scenes.joined import FEATHER, JoinedSource, Tile
+from sar2opt.scenes.joined import FEATHER, JoinedSource, Tile, outline_in
 from sar2opt.scenes.opened import Opened
 
 _PASS_S = 900  # an orbit takes 6,000 s or so, and a continent's strip less than this
@@ -95,7 +95,7 @@ def _one_pass(first: str, last: str) -> bool:
 def _grid(boxes: Sequence[GeoBox], name: str) -> GeoBox:
     crs = Counter(str(box.crs) for box in boxes).most_common(1)[0][0]
     base = min((box for box in boxes if str(box.crs) == crs), key=pixel_area_m2)
-    extents = [box.extent.to_crs(crs, resolution="auto").geom for box in boxes]
+    extents = [outline_in(box, crs) for box in boxes]
     pixels = affine_transform(unary_union(extents), (~base.affine).to_shapely())
     left, top, right, bottom = (round(edge, 3) for edge in pixels.bounds)
     first, shape = (floor(left), floor(top)), (ceil(bottom), ceil(right))

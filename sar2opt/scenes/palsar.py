@@ -52,7 +52,9 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
         scenes[-1].attrs["assumptions"].append(told.note)
     scene = join(scenes, path.name)
     if layers := sorted({_stem(name) for name in members if is_layer(_stem(name))}):
-        scene.attrs["assumptions"].append(f"layers left out, as no backscatter: {', '.join(layers)}")
+        scene.attrs["assumptions"].append(
+            f"layers left out, as no backscatter: {', '.join(layers)}"
+        )
     return cut(scene, settings.aoi).raster(chunks)
 
 

@@ -133,7 +133,9 @@ def _polarisations(key: str, asset: pystac.Asset, item: pystac.Item) -> list[str
     own = asset.extra_fields.get("sar:polarizations")
     every = item.properties.get("sar:polarizations")
     for texts in (own, [key], [asset.href.rpartition("/")[2]], every):
-        names = [match.lower() for text in texts or () for match in _POLARISATION.findall(str(text))]
+        names = [
+            match.lower() for text in texts or () for match in _POLARISATION.findall(str(text))
+        ]
         if len(set(names)) == 1:
             return names[:1]
     return []
