@@ -36,6 +36,14 @@ class SceneSettings(Settings):
         None, description="value that means no data, instead of the file's own"
     )
     aoi: Path | None = Field(None, description="vector file: only this area is processed")
+    calibration: Literal["auto", "sigma0", "gamma0", "beta0", "none"] = Field(
+        "auto",
+        description="radiometry of a product with calibration tables (Sentinel-1 GRD): auto "
+        "(gamma0), sigma0, gamma0, beta0, none (the square of its numbers)",
+    )
+    noise: Literal["subtract", "keep"] = Field(
+        "subtract", description="thermal noise of such a product: subtract, keep"
+    )
     geocode: Literal["auto", "gcp", "ellipsoid", "terrain"] = Field(
         "auto",
         description="how radar geometry is laid on the map: gcp (at the heights of the product's "

@@ -13,7 +13,7 @@ from rich.table import Table
 from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
 from sar2opt.config import RunConfig, default_toml, load_config
 
-SceneFile = Annotated[Path, typer.Argument(help="SAR scene: GeoTIFF or COG", show_default=False)]
+SceneFile = Annotated[Path, typer.Argument(help="SAR scene: GeoTIFF, COG, Sentinel-1 .SAFE or .zip", show_default=False)]
 Scale = Annotated[
     str | None,
     typer.Option(
@@ -23,6 +23,10 @@ Scale = Annotated[
 Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
 Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
 Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
+Calibration = Annotated[
+    str | None, typer.Option(help="Sentinel-1 GRD: auto (gamma0), sigma0, gamma0, beta0 or none")
+]
+Noise = Annotated[str | None, typer.Option(help="thermal noise of a GRD: subtract or keep")]
 Geocode = Annotated[
     str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
 ]
@@ -43,6 +47,8 @@ def run(
     polarisation: Polarisation = None,
     nodata: Nodata = None,
     aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
     geocode: Geocode = None,
     crs: Crs = None,
     resolution: Resolution = None,
@@ -71,6 +77,8 @@ def run(
             "scene.polarisation": polarisation,
             "scene.nodata": nodata,
             "scene.aoi": aoi,
+            "scene.calibration": calibration,
+            "scene.noise": noise,
             "scene.geocode": geocode,
             "scene.crs": crs,
             "scene.resolution": resolution,
@@ -105,6 +113,8 @@ def info(
     polarisation: Polarisation = None,
     nodata: Nodata = None,
     aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
     geocode: Geocode = None,
     crs: Crs = None,
     resolution: Resolution = None,
@@ -116,6 +126,7 @@ def info(
 
     asked = {
         "scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi,
+        "calibration": calibration, "noise": noise,
         "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
     }  # fmt: skip
     facts = scene_info(scene, **{name: value for name, value in asked.items() if value is not None})

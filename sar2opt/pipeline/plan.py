@@ -28,6 +28,7 @@ from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.sar.radiometry import to_db
+from sar2opt.scenes import scene_files, scene_name
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
 from sar2opt.tiles.sample import sample
@@ -57,7 +58,7 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     if config.scene.path is None:
         raise ConfigError("no scene: set scene.path, or name the file on the command line")
     check_settings(config)
-    name = config.scene.path.stem
+    name = scene_name(config.scene.path)
     folder = config.output.folder / name
     scene = open_scene_of(config)
     translator, tagger = load_models(config)
@@ -190,9 +191,10 @@ def _ground(
 def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
     """Tie the staging store to what its pixels depend on, and to nothing else."""
     config = job.config
-    assert config.scene.path is not None
     scene = config.scene
-    files = [path for path in (scene.path, scene.aoi, scene.like, scene.dem) if path is not None]
+    assert scene.path is not None
+    others = [path for path in (scene.aoi, scene.like, scene.dem) if path is not None]
+    files = [*scene_files(scene.path), *others]
     state = {
         "files": [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns)
                   for path in files],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from sar2opt.sar.radiometry import Power, to_power
 
 # rasterio silences a warning while it rasterises, and the filters of warnings are not per thread
 _ONE_AT_A_TIME = threading.Lock()
+_MOST_BLOCKS = 500_000  # checked from the end, in two seconds
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,24 @@ def open_raster(path: str) -> rasterio.DatasetReader:
         raise SceneError(
             f"{path}: the TIFF cannot be read: it is damaged or cut off: fetch it again"
         ) from error
+
+
+def check_length(file: rasterio.DatasetReader, length: int) -> None:
+    """Raise ``SceneError`` if a block lies beyond the file's length, bytes; reads none."""
+    height, width = file.block_shapes[0]
+    bands = file.indexes[:1] if file.interleaving.name == "pixel" else file.indexes
+    rows, cols = range(-(-file.height // height)), range(-(-file.width // width))
+    end = 0
+    for band, row, col in islice(product(bands, rows[::-1], cols[::-1]), _MOST_BLOCKS):
+        start = file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
+        if start is not None:  # else the block was never written: all no data
+            size = file.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
+            end = max(end, int(start) + int(size))
+    if end > length:
+        raise SceneError(
+            f"{file.name}: the file is cut off: it has {length} bytes, but its pixels "
+            f"reach to byte {end}: fetch it again"
+        )
 
 
 def _equals(stored: npt.NDArray[Any], value: float | None) -> npt.NDArray[np.bool_] | bool:

@@ -17,9 +17,9 @@ from sar2opt.config import SceneSettings, parse_config
 from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.raster import SAR_BANDS, describe
 from sar2opt.sar.radiometry import Power, to_db
-from sar2opt.scenes import geotiff
+from sar2opt.scenes import geotiff, sentinel1
 
-READERS: tuple[ModuleType, ...] = (geotiff,)
+READERS: tuple[ModuleType, ...] = (sentinel1, geotiff)
 
 _INFO_CHUNK = 128  # pixels; small, so that a sparse sample of chunks reads little
 _INFO_GRID = 12  # chunks a side
@@ -33,6 +33,8 @@ def open_scene(
     nodata: float | None = None,
     polarisation: str = "auto",
     aoi: str | Path | None = None,
+    calibration: str = "auto",
+    noise: str = "subtract",
     geocode: str = "auto",
     crs: str | None = None,
     resolution: float | None = None,
@@ -49,6 +51,9 @@ def open_scene(
     file does not name. ``aoi`` is a vector file in any CRS: the scene is cut to its bounding box,
     and pixels whose centre lies outside its polygons are NaN.
 
+    A Sentinel-1 GRD product, folder or zip, is calibrated: ``calibration`` is auto (gamma0),
+    sigma0, gamma0, beta0 or none, and ``noise`` subtract or keep.
+
     Radar geometry is laid on the map: ``geocode`` says how (gcp, ellipsoid, terrain with the
     heights in ``dem``), ``crs`` and ``resolution``, or ``like``, a raster file, on which grid;
     by default it is UTM at the product's pixel spacing. A scene that lies on a map already keeps
@@ -64,6 +69,7 @@ def open_scene(
     """
     asked = {
         "scale": scale, "nodata": nodata, "polarisation": polarisation, "aoi": aoi,
+        "calibration": calibration, "noise": noise,
         "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
     }  # fmt: skip
     settings = parse_config(asked, SceneSettings, "open_scene")
@@ -83,9 +89,13 @@ def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
     the 1st, 50th and 99th percentile of each band (None for a band without valid pixels).
     """
     scene = open_scene(path, **{**how, "chunks": _INFO_CHUNK})
-    _, rows, cols = scene.data.numblocks
-    steps = (-(-rows // _INFO_GRID), -(-cols // _INFO_GRID))
-    sample = scene.data.blocks[:, :: steps[0], :: steps[1]].compute()
+    quick = getattr(_find_reader(Path(path)), "quick_sample", None)
+    if quick and not how.get("aoi"):
+        sample, where = quick(Path(path), parse_config(how, SceneSettings, "scene_info"))
+    else:
+        _, rows, cols = scene.data.numblocks
+        steps = (-(-rows // _INFO_GRID), -(-cols // _INFO_GRID))
+        sample, where = scene.data.blocks[:, :: steps[0], :: steps[1]].compute(), "everywhere"
     backscatter = {
         str(name): _quantiles_db(band) for name, band in zip(scene.band.values, sample, strict=True)
     }
@@ -95,6 +105,7 @@ def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
         "simulated": scene.attrs["simulated"],
         "valid_share": round(float(np.isfinite(sample).mean()), 3),
         "backscatter_db": backscatter,
+        "sampled": where,
     }
 
 
@@ -105,17 +116,33 @@ def _quantiles_db(power: Power) -> list[float] | None:
     return [round(float(value), 1) for value in np.quantile(valid, _QUANTILES)]
 
 
+def scene_name(path: Path) -> str:
+    """Return the name of a scene without what ends the names of files and products."""
+    if path.suffix.lower() == ".zip":
+        path = path.with_suffix("")
+    return path.name if path.is_dir() and path.suffix != ".SAFE" else path.stem
+
+
+def scene_files(path: Path) -> list[Path]:
+    """Return the files that a scene's pixels depend on."""
+    files = getattr(_find_reader(path), "files", None)
+    return list(files(path)) if files else [path]
+
+
 def _find_reader(path: Path) -> ModuleType:
     if not path.exists():
         raise SceneError(f"{path}: no such file: check the name")
-    if path.is_dir():
-        raise SceneError(f"{path}: this is a folder: give one GeoTIFF of it")
     if path.is_file() and path.stat().st_size == 0:
         raise SceneError(f"{path}: the file is empty (0 bytes): fetch it again")
+    special = not (path.is_dir() or path.is_file())  # a pipe would wait for ever
     try:
-        reader = next((one for one in READERS if path.is_file() and one.accepts(path)), None)
+        reader = next((one for one in READERS if not special and one.accepts(path)), None)
     except OSError as error:
         raise SceneError(f"{path}: {error.strerror}: check who may read it") from error
+    if reader is None and path.is_dir():
+        raise SceneError(
+            f"{path}: this is a folder, but no Sentinel-1 product: give one GeoTIFF of it"
+        )
     if reader is None:
         raise SceneError(
             f"{path}: not a GeoTIFF: if it is a raster, convert it (gdal_translate in out.tif)"

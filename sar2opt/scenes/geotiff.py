@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from sar2opt.sar.geolocation import GeolocationGrid
 from sar2opt.sar.radiometry import DISPLAY_SPAN_DB, Power, check_scale, infer_scale
 from sar2opt.scenes import metadata
 from sar2opt.scenes.aoi import pixel_window, read_aoi
-from sar2opt.scenes.blocks import BlockSource, open_raster
+from sar2opt.scenes.blocks import BlockSource, check_length, open_raster
 from sar2opt.scenes.gcps import gcp_grid
 from sar2opt.scenes.geometry import MapGeometry
 from sar2opt.scenes.placement import in_radar_geometry, scene_geobox
@@ -33,12 +32,13 @@ from sar2opt.scenes.warp import geocode, lay
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big TIFF
 _MOST_PIXELS = 2**36  # 50 times the largest Sentinel-1 scene; a header may claim anything
-_MOST_BLOCKS = 500_000  # checked from the end, in two seconds
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
 def accepts(path: Path) -> bool:
     """Return whether a file begins as a TIFF does."""
+    if path.is_dir():
+        return False
     with path.open("rb") as file:
         return file.read(4) in _MAGIC
 
@@ -56,7 +56,7 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
             header = _header(file, path.name)
             _refuse_unsuitable(file, header)
             place = gcp_grid(file) if in_radar_geometry(file) else scene_geobox(file)
-            _check_length(file, path)
+            check_length(file, path.stat().st_size)
             source, names, attrs = _understand(file, header, settings)
             if isinstance(place, GeoBox) and not (
                 settings.crs or settings.resolution or settings.like
@@ -142,24 +142,6 @@ def _refuse_unsuitable(file: rasterio.DatasetReader, header: metadata.Header) ->
         raise SceneError(
             f"{file.name}: this is a picture in colour, not SAR: give a file with one band of "
             "backscatter for each polarisation"
-        )
-
-
-def _check_length(file: rasterio.DatasetReader, path: Path) -> None:
-    """Raise ``SceneError`` if a block lies beyond the end of the file, without reading any."""
-    height, width = file.block_shapes[0]
-    bands = file.indexes[:1] if file.interleaving.name == "pixel" else file.indexes
-    rows, cols = range(-(-file.height // height)), range(-(-file.width // width))
-    end = 0
-    for band, row, col in islice(product(bands, rows[::-1], cols[::-1]), _MOST_BLOCKS):
-        start = file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
-        if start is not None:  # else the block was never written: all no data
-            size = file.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
-            end = max(end, int(start) + int(size))
-    if end > path.stat().st_size:
-        raise SceneError(
-            f"{path}: the file is cut off: it has {path.stat().st_size} bytes, but its pixels "
-            f"reach to byte {end}: fetch it again"
         )
 
 
