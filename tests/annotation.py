@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree  # of our own files only
 
 import numpy as np
-from xml.etree import ElementTree  # of our own files only
 
 from sar2opt.sar.geolocation import GeolocationGrid
 from sar2opt.sar.orbit import GroundRange, Orbit, RangeDoppler

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 from scipy.interpolate import CubicHermiteSpline
 
 from sar2opt.sar.geolocation import Floats
@@ -73,11 +74,12 @@ class GroundRange:
         after = np.minimum(index + 1, self.time.size - 1)
         gap = np.where(after > index, self.time[after] - self.time[index], 1.0)
         share = np.clip((time - self.time[index]) / gap, 0, 1)
-        return (1 - share) * self._polynomial(index, slant) + share * self._polynomial(after, slant)
+        here, there = (self._polynomial(which, slant) for which in (index, after))
+        return here + share * (there - here)
 
-    def _polynomial(self, index: Floats, slant: Floats) -> Floats:
+    def _polynomial(self, index: npt.NDArray[np.intp], slant: Floats) -> Floats:
         offset = slant - self.origin[index]
-        total = np.zeros_like(offset)
+        total: Floats = np.zeros_like(offset)
         for power in range(self.coefficients.shape[1] - 1, -1, -1):
             total = total * offset + self.coefficients[index, power]
         return total
@@ -125,4 +127,4 @@ def earth_fixed(lon: Floats, lat: Floats, height: Floats | float) -> Floats:
 
 
 def _dot(one: Floats, other: Floats) -> Floats:
-    return np.einsum("...i,...i->...", one, other)
+    return np.asarray(np.einsum("...i,...i->...", one, other), float)

@@ -78,8 +78,12 @@ def grid_geometry(grid: GeolocationGrid, settings: SceneSettings) -> tuple[GridG
     Raises ``PlacementError`` where the grid cannot place a raster, or not as asked for.
     """
     _check(grid)
-    if settings.geocode == "terrain":
-        raise PlacementError("terrain correction needs the orbit: say --geocode gcp")
+    if settings.geocode == "terrain" and settings.dem is None:
+        raise PlacementError("terrain correction needs a terrain model: say --dem FILE")
+    if settings.geocode in ("gcp", "ellipsoid") and settings.dem is not None:
+        raise PlacementError(
+            f"--geocode {settings.geocode} takes no terrain model: leave out --dem"
+        )
     incidence = grid.incidence
     angle = _USUAL_INCIDENCE if incidence is None else float(np.mean(incidence))
     metres = 1 / np.tan(np.radians(angle))

@@ -28,6 +28,7 @@ from sar2opt.scenes.gcps import gcp_grid
 from sar2opt.scenes.geometry import MapGeometry
 from sar2opt.scenes.placement import in_radar_geometry, scene_geobox
 from sar2opt.scenes.sampling import sample_windows
+from sar2opt.scenes.target import Target
 from sar2opt.scenes.warp import geocode, lay
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big TIFF
@@ -101,7 +102,9 @@ def _lay(
     try:
         if isinstance(place, GeoBox):
             spacing = float(np.sqrt(pixel_area_m2(place)))
-            data, geobox = lay(source, MapGeometry(place), spacing, settings, chunks)
+            geometry = MapGeometry(place)
+            whole = Target.of(settings).geobox(geometry, source.shape[1:], spacing)
+            data, geobox = lay(source, geometry, whole, spacing, settings, chunks)
             return data, geobox, [f"brought from {place.crs} to {geobox.crs}, on linear power"]
         grid, notes = place
         spacing = float(f"{np.sqrt(np.prod(grid.spacing)):.3g}")

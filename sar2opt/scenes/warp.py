@@ -1,12 +1,9 @@
 """Radar geometry laid on the map: block by block, lazily, on linear power.
 
 1. The target grid is chosen from the settings, or is UTM at the product's own spacing.
-2. Lines and pixels are solved for exactly at a mesh of target pixels, and linear between: the
-   mesh is made as fine as keeps that within ``_TOLERANCE``.
-3. A block reads the window of the source that it needs and interpolates bilinearly; where a
+2. ``Positions`` say where the points of a block are seen in the source.
+3. The block reads the window of the source that it needs and interpolates bilinearly; where a
    target pixel is larger than a source pixel, it is the mean of several such points.
-
-The mesh is tied to the whole target grid, so a pixel is the same however blocks are cut.
 """
 
 from __future__ import annotations
@@ -16,27 +13,28 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-import numpy.typing as npt
 from dask.base import tokenize
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
 from sar2opt.config import SceneSettings
-from sar2opt.errors import LayerError
+from sar2opt.errors import LayerError, PlacementError
 from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.geolocation import Floats, GeolocationGrid
+from sar2opt.sar.orbit import RangeDoppler
 from sar2opt.sar.radiometry import Power
-from sar2opt.sar.resampling import between, bilinear, block_mean
+from sar2opt.sar.resampling import bilinear, block_mean
 from sar2opt.scenes.aoi import pixel_window, read_aoi
 from sar2opt.scenes.blocks import outside_aoi, span
-from sar2opt.scenes.geometry import Geometry, degrees, grid_geometry
+from sar2opt.scenes.dem import open_dem
+from sar2opt.scenes.geometry import Geometry, grid_geometry
+from sar2opt.scenes.positions import FlatPositions, Positions, inside, mesh_step, positions
 from sar2opt.scenes.target import Target
+from sar2opt.scenes.terrain import TerrainPositions
 
-_TOLERANCE = 0.02  # source pixels, of the positions between those solved for
-_STEPS, _FINEST = (64, 32, 16, 8), 4  # target pixels between positions solved for
-_CELLS = 24  # of the mesh, a side, on which the tolerance is checked
 _MOST_POINTS = 2**22  # that are computed at once
 _MOST_SOURCE = 2**24  # pixels of the source that are read at once
+_COARSE = 500  # pixels a side, on which the cover of a terrain model is measured
 _LOOKS = 100  # positions a side, in search of the radar's swath in the area of interest
 
 
@@ -45,11 +43,10 @@ class WarpedSource:
     """A radar raster that is indexed like an array ``(band, y, x)`` of the target grid."""
 
     source: Any  # indexed (band, line, pixel), float32 linear power, NaN where no data
-    geometry: Geometry
+    positions: Positions
     geobox: GeoBox  # the whole target grid
     rows: slice  # the part of it that is the scene
     cols: slice
-    step: int  # target pixels between positions that are solved for
     finer: int  # a target pixel is the mean of finer x finer points
     aoi: BaseGeometry | None = None
 
@@ -86,7 +83,7 @@ class WarpedSource:
             outside = outside_aoi(self.aoi, transform, (rows, cols))
             if outside.all():
                 return None
-        line, pixel = self._positions(corner, (rows, cols))
+        line, pixel, gain = self.positions.of(corner, (rows, cols), self.finer)
         window = self._window(line, pixel)
         if window is None:
             return None
@@ -95,7 +92,10 @@ class WarpedSource:
         read: Power = self.source[(bands, *window)]
         at = np.stack([line - window[0].start, pixel - window[1].start])
         for band, values in zip(power, read, strict=True):
-            band[:] = block_mean(bilinear(values, at), self.finer)
+            sampled = bilinear(values, at)
+            if gain is not None:
+                sampled *= gain.astype(np.float32)
+            band[:] = block_mean(sampled, self.finer)
         if outside is not None:
             power[:, outside] = np.nan
         return None
@@ -111,7 +111,7 @@ class WarpedSource:
     def _window(self, line: Floats, pixel: Floats) -> tuple[slice, slice] | None:
         """Return the part of the source that has a share in these positions."""
         _, lines, pixels = self.source.shape
-        seen = _inside(line, pixel, (lines, pixels))
+        seen = inside(line, pixel, (lines, pixels))
         if not seen.any():
             return None
         line[~seen] = pixel[~seen] = -2.0  # NaN too; all of it outside
@@ -122,24 +122,6 @@ class WarpedSource:
         )
         return first, second
 
-    def _positions(self, corner: tuple[int, int], shape: tuple[int, int]) -> tuple[Floats, Floats]:
-        """Return lines and pixels of the points of a block, ``finer`` times its shape."""
-        rows, cols = (
-            start + (np.arange(size * self.finer) + 0.5) / self.finer
-            for start, size in zip(corner, shape, strict=True)
-        )
-        nodes = [
-            np.arange(int(at[0] // self.step), int(at[-1] // self.step) + 2) * self.step
-            for at in (rows, cols)
-        ]
-        known = positions(self.geometry, self.geobox, nodes[0][:, None], nodes[1][None, :])
-        line, pixel = (
-            between(between(at, rows / self.step - nodes[0][0] // self.step).T,
-                     cols / self.step - nodes[1][0] // self.step).T
-            for at in known
-        )  # fmt: skip
-        return line, pixel
-
 
 def geocode(
     source: Any,
@@ -148,40 +130,71 @@ def geocode(
     settings: SceneSettings,
     chunks: int,
     crs: str | None = None,
+    model: RangeDoppler | None = None,
 ) -> tuple[da.Array, GeoBox, list[str]]:
     """Lay a raster in radar geometry on the map: a lazy array, its grid, and what was assumed.
 
     ``source`` is indexed ``(band, line, pixel)`` and gives float32 linear power, NaN where there
     is no data; it must pickle, and read only what is asked of it. ``spacing`` is that of the
     product's pixels on the ground, metres. ``crs`` stands for the UTM zone of the scene's centre
-    where the settings name none. The array is ``(band, y, x)``, float32.
+    where the settings name none. ``model`` is what terrain correction needs, which also flattens:
+    gamma nought on the ellipsoid becomes that on the terrain. The array is ``(band, y, x)``.
 
-    Raises ``PlacementError`` (a grid or target that cannot be), ``LayerError`` (area of interest).
+    Raises ``PlacementError`` (a grid, terrain model or target that cannot be), ``LayerError``.
     """
     geometry, notes = grid_geometry(grid, settings)
-    data, geobox = lay(source, geometry, spacing, settings, chunks, crs)
+    whole = Target.of(settings, crs).geobox(geometry, source.shape[1:], spacing)
+    if settings.dem is None:
+        data, geobox = lay(source, geometry, whole, spacing, settings, chunks)
+        return data, geobox, notes
+    terrain, notes = terrain_positions(model, whole, settings)
+    data, geobox = lay(source, geometry, whole, spacing, settings, chunks, terrain)
     return data, geobox, notes
+
+
+def terrain_positions(
+    model: RangeDoppler | None, whole: GeoBox, settings: SceneSettings
+) -> tuple[TerrainPositions, list[str]]:
+    """Return positions on a terrain model, and what was assumed; raises ``PlacementError``."""
+    if model is None:
+        raise PlacementError("terrain correction needs the orbit, which it lacks: leave out --dem")
+    assert settings.dem is not None
+    dem, notes = open_dem(settings.dem)
+    coarse = whole.zoom_to(_COARSE)
+    shape = coarse.shape[0], coarse.shape[1]
+    covered = np.isfinite(dem.heights(coarse.affine, str(coarse.crs), shape)).mean()
+    if covered == 0:
+        raise PlacementError(f"{settings.dem}: the terrain model lies outside the scene")
+    if covered < 0.99:
+        notes.append(f"the terrain model covers {covered:.1%} of the map; no data beyond it")
+    how = (
+        "range-Doppler terrain correction, flattened by the area seen (layover and shadow cut out)"
+    )
+    return TerrainPositions(model, dem, whole), [how, *notes]
 
 
 def lay(
     source: Any,
     geometry: Geometry,
+    whole: GeoBox,
     spacing: float,
     settings: SceneSettings,
     chunks: int,
-    crs: str | None = None,
+    places: Positions | None = None,
 ) -> tuple[da.Array, GeoBox]:
-    """Lay a raster of any geometry on the map, as ``geocode`` does; return array and grid."""
+    """Lay a raster of any geometry on the map ``whole``; return the array and its grid.
+
+    The grid is cut to the area of interest. Positions follow from the geometry if not given.
+    """
     extent = source.shape[1:]
-    whole = Target.of(settings, crs).geobox(geometry, extent, spacing)
     rows, cols, aoi = slice(0, whole.shape[0]), slice(0, whole.shape[1]), None
     if settings.aoi is not None:
         aoi = read_aoi(settings.aoi, whole)
         rows, cols = pixel_window(aoi, whole)
         _refuse_unseen(geometry, whole, (rows, cols), extent, f"{settings.aoi}: the area")
     finer = max(round(np.sqrt(pixel_area_m2(whole)) / spacing), 1)
-    step = _step(geometry, whole, extent)
-    warped = WarpedSource(source, geometry, whole, rows, cols, step, finer, aoi)
+    places = places or FlatPositions(geometry, whole, mesh_step(geometry, whole, extent))
+    warped = WarpedSource(source, places, whole, rows, cols, finer, aoi)
     data = da.from_array(
         warped,
         chunks=(-1, chunks, chunks),
@@ -192,43 +205,13 @@ def lay(
     return data, whole[rows, cols]
 
 
-def positions(geometry: Geometry, geobox: GeoBox, row: Any, col: Any) -> tuple[Floats, Floats]:
-    """Return lines and pixels of rows and columns of a target grid, counted from pixel edges."""
-    row, col = np.broadcast_arrays(row, col)
-    return geometry.locate(*degrees(geobox, row.astype(float), col.astype(float)))
-
-
 def _refuse_unseen(
     geometry: Geometry, geobox: GeoBox, window: tuple[slice, slice], extent: Any, what: str
 ) -> None:
     row, col = (np.linspace(part.start, part.stop, _LOOKS) for part in window)
     line, pixel = positions(geometry, geobox, row[:, None], col[None, :])
-    if not _inside(line, pixel, extent).any():
+    if not inside(line, pixel, extent).any():
         raise LayerError(f"{what} lies where the radar did not look: check it against the scene")
-
-
-def _step(geometry: Geometry, geobox: GeoBox, extent: tuple[int, int]) -> int:
-    """Return the coarsest mesh between whose nodes positions are linear within the tolerance."""
-    for step in _STEPS:
-        row, col = (
-            np.unique(np.linspace(0, max(size / step - 1, 0), _CELLS).astype(int)) * step
-            for size in geobox.shape
-        )
-        row, col = np.meshgrid(row, col, indexing="ij")
-        corners = [
-            positions(geometry, geobox, row + down, col + across)
-            for down in (0, step) for across in (0, step)
-        ]  # fmt: skip
-        line, pixel = positions(geometry, geobox, row + step / 2, col + step / 2)
-        off = np.hypot(*(np.mean(corners, axis=0) - (line, pixel)))
-        off = off[_inside(line, pixel, extent)]
-        if not np.any(off > _TOLERANCE):
-            return step
-    return _FINEST
-
-
-def _inside(line: Floats, pixel: Floats, extent: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    return (line > -1) & (line < extent[0]) & (pixel > -1) & (pixel < extent[1])
 
 
 def _size(window: tuple[slice, slice]) -> int:
