@@ -36,7 +36,8 @@ def annotation(polarisation: str, lines: int = LINES) -> str:
     """Return the annotation of one polarisation."""
     points = "".join(
         "<geolocationGridPoint>"
-        f"<line>{line}</line><pixel>{pixel}</pixel><latitude>{place(line, pixel)[1]:.12f}</latitude>"
+        f"<line>{line}</line><pixel>{pixel}</pixel>"
+        f"<latitude>{place(line, pixel)[1]:.12f}</latitude>"
         f"<longitude>{place(line, pixel)[0]:.12f}</longitude><height>0</height>"
         f"<incidenceAngle>{30 + pixel / 20}</incidenceAngle></geolocationGridPoint>"
         for line in (0, 100, LINES - 1) for pixel in (0, 80, 160, SAMPLES - 1)
