@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Picture
 from simulated_pairs import simulated_pairs
 from small_bundles import SMALL, save_translator
 
@@ -275,3 +276,8 @@ def test_a_checkpoint_becomes_a_bundle_with_the_looks_that_can_be_trusted(
     image, scale = translator.paint(pairs[4].sar(NormalisationSettings()), "clear")
     assert image.shape == (3, 128, 128)
     assert scale.shape == (128, 128)
+    sheet = tmp_path / "own_failures.jpg"
+    assert f"]({sheet.name})" in path.with_suffix(".md").read_text()
+    with Picture.open(sheet) as picture:  # a place of each look that has test places, and more
+        assert picture.width >= 2 * 256
+        assert picture.height > 3 * 256

@@ -26,6 +26,7 @@ from sar2opt.training.conformal import (
     fit_quantiles,
     half_width,
 )
+from sar2opt.training.failures import draw_failures
 from sar2opt.training.judge import Row, judge
 from sar2opt.training.methods import translator_method, translator_paint
 from sar2opt.training.pairs import Look as LookName
@@ -63,9 +64,10 @@ def pack_translator(
     smooth = {name for name in known if _only(pairs, name, config.smooth)}
     bare = {name: _look(name, (1.0,) * len(PERCENT)) for name in known}
     translator = _in_memory(card.model_copy(update={"looks": bare}), net)
+    methods = {name: translator_method(translator, name) for name in known}
     looks: dict[str, Look] = {}
     figures: dict[str, Any] = {}
-    for name in known:
+    for name, method in methods.items():
         paint = translator_paint(translator, name)
         fitted = place_scores(paint, pairs, config.norm, name, "val")
         scores = fit_quantiles([place.scores for place in fitted])
@@ -74,11 +76,12 @@ def pack_translator(
         if _has(pairs, name, "test"):
             held = place_scores(paint, pairs, config.norm, name, "test")
             figures[f"trust, look {name}, 90 % interval"] = _coverage(held, scores)
-            rows = judge({config.name: translator_method(translator, name)}, pairs, config.norm,
-                         name)  # fmt: skip
-            figures |= _tables(name, rows)
+            figures |= _tables(name, judge({config.name: method}, pairs, config.norm, name))
     if "natural" in looks:
         looks["clear"] = _clear(pairs, looks["natural"])
+    sheet = out.with_name(f"{out.stem}_failures.jpg")
+    if draw_failures(methods, pairs, config.norm, sheet):
+        figures["worst test places"] = f"![backscatter, generated and real]({sheet.name})"
     default = config.default_look if config.default_look in looks else known[0]
     save_bundle(
         net, card.model_copy(update={"looks": looks, "default_look": default, "figures": figures}),
