@@ -14,6 +14,7 @@ import torch
 from PIL import Image as Picture
 from simulated_pairs import simulated_pairs
 from small_bundles import SMALL, save_translator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sar2opt.errors import ConfigError, ModelError, OutputError, TrainingError
 from sar2opt.nets.bundle import load_net
@@ -141,6 +142,8 @@ def test_a_run_leaves_what_a_person_needs(mode: str, pairs: list[Pair], tmp_path
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.p*")}
     assert {"checkpoint.pt", "best.pt", "training.png", "samples/000002.png"} <= made
     assert read_log(tmp_path / "checks.csv")["score"][0] == [2, 4]
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("held out/score")] == [2, 4]
     assert all(torch.isfinite(value).all() for value in net.state_dict().values())
 
 
