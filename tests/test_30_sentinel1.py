@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from sar2opt.errors import BandError, SceneError
+from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.scenes import open_scene, scene_info, scene_name
 from sar2opt.scenes.sentinel1.annotation import parse_annotation
 from sar2opt.scenes.sentinel1.luts import parse_calibration, parse_noise
@@ -163,3 +163,27 @@ def test_mutated_and_truncated_xml_is_read_or_refused(
         text[place : place + 1] = data.draw(st.sampled_from([b"", b"9", b"-", b"e9", b"nan", b"<"]))
     with suppress(SceneError):
         parse(bytes(text[:end]))
+
+
+@pytest.mark.parametrize("side", ["near", "far"])
+def test_the_dark_rim_is_the_same_however_windows_are_cut(side: str, tmp_path: Path) -> None:
+    samples = 3000
+    rng = np.random.default_rng(5)
+    number = (200 * np.sqrt(rng.gamma(4.4, 1 / 4.4, (8, samples)))).astype(np.uint16) + 1
+    rim = slice(0, 300) if side == "near" else slice(samples - 300, samples)
+    number[:, rim] = rng.integers(1, 20, (8, 300))
+    path = tmp_path / "old.tiff"
+    s1.write_numbers(path, number)
+    source = GrdSource((Channel(str(path), None, None),), 8, samples, True, (0, 0))
+    whole = source[:, :, :]
+    inside = np.isnan(whole[0, :, rim]).mean()
+    assert 0.9 < inside <= 1.0
+    assert np.isnan(whole).mean() < 0.11
+    parts = [source[:, :, slice(left, left + 170)] for left in range(0, samples, 170)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=2), whole)
+
+
+def test_terrain_flattening_wants_gamma_nought(tmp_path: Path) -> None:
+    safe = s1.write_safe(tmp_path)
+    with pytest.raises(ConfigError, match="not of sigma0: leave out --calibration, or --dem"):
+        open_scene(safe, calibration="sigma0", dem=tmp_path / "dem.tif")

@@ -13,7 +13,10 @@ from rich.table import Table
 from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
 from sar2opt.config import RunConfig, default_toml, load_config
 
-SceneFile = Annotated[Path, typer.Argument(help="SAR scene: GeoTIFF, COG, Sentinel-1 .SAFE or .zip", show_default=False)]
+SceneFile = Annotated[
+    Path,
+    typer.Argument(help="SAR scene: GeoTIFF, COG, Sentinel-1 .SAFE or .zip", show_default=False),
+]
 Scale = Annotated[
     str | None,
     typer.Option(

@@ -21,7 +21,7 @@ from sar2opt.errors import SceneError
 from sar2opt.sar.radiometry import Power, to_power
 
 # rasterio silences a warning while it rasterises, and the filters of warnings are not per thread
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
 _MOST_BLOCKS = 500_000  # checked from the end, in two seconds
 
 
@@ -116,7 +116,7 @@ def outside_aoi(
     right, bottom = transform * (shape[1], shape[0])
     if not aoi.intersects(shapely.box(left, bottom, right, top)):
         return np.ones(shape, bool)
-    with _ONE_AT_A_TIME:
+    with ONE_AT_A_TIME:
         return np.asarray(geometry_mask([aoi], shape, transform), dtype=bool)
 
 

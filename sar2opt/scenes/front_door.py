@@ -91,7 +91,8 @@ def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
     scene = open_scene(path, **{**how, "chunks": _INFO_CHUNK})
     quick = getattr(_find_reader(Path(path)), "quick_sample", None)
     if quick and not how.get("aoi"):
-        sample, where = quick(Path(path), parse_config(how, SceneSettings, "scene_info"))
+        asked = {name: value for name, value in how.items() if name != "chunks"}
+        sample, where = quick(Path(path), parse_config(asked, SceneSettings, "scene_info"))
     else:
         _, rows, cols = scene.data.numblocks
         steps = (-(-rows // _INFO_GRID), -(-cols // _INFO_GRID))

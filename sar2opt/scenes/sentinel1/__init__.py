@@ -1,4 +1,4 @@
-"""Reader for Sentinel-1 products as ESA delivers them: GRD in a ``.SAFE`` folder, a zip, or flat."""
+"""Sentinel-1 GRD: the product as it comes, a folder or a zip; calibrated, and laid on the map."""
 
 from sar2opt.scenes.sentinel1.grd import accepts, files, quick_sample, read
 

@@ -13,7 +13,7 @@ from sar2opt.sar.geolocation import Floats, GeolocationGrid
 from sar2opt.sar.orbit import GroundRange, Orbit, RangeDoppler
 from sar2opt.scenes.sentinel1.xml import Tree
 
-_RELATIVE = {"S1A": 73, "S1B": 27, "S1C": 172}  # absolute orbit before relative orbit 1; 175 a cycle
+_RELATIVE = {"S1A": 73, "S1B": 27}  # absolute orbit before relative orbit 1; 175 a cycle
 _PLACE = ("line", "pixel", "longitude", "latitude", "height", "incidenceAngle")
 
 

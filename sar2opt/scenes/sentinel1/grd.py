@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from sar2opt.config import SceneSettings
-from sar2opt.errors import BandError, PlacementError, SceneError
+from sar2opt.errors import BandError, ConfigError, PlacementError, SceneError
 from sar2opt.raster import make_raster
 from sar2opt.sar.radiometry import Power
 from sar2opt.scenes.blocks import check_length
@@ -49,9 +50,16 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     annotations = _annotations(container, settings.polarisation)
     first = next(iter(annotations.values()))
     source, quantity, notes = _source(container, annotations, settings)
+    if settings.dem is not None and quantity != "gamma0":
+        raise ConfigError(
+            f"terrain correction makes gamma nought of gamma nought, not of {quantity}: leave out "
+            "--calibration, or --dem"
+        )
     try:
         spacing = float(np.sqrt(np.prod(first.spacing)))
-        data, geobox, more = geocode(source, first.grid, spacing, settings, chunks)
+        data, geobox, more = geocode(
+            source, first.grid, spacing, settings, chunks, model=first.geometry
+        )
     except PlacementError as error:
         raise PlacementError(f"{path}: {error}") from error
     looks, looks_note = _looks(first)
@@ -117,7 +125,7 @@ def _source(
 ) -> tuple[GrdSource, str, list[str]]:
     """Return the product as an array, its quantity, and what was assumed."""
     quantity = "gamma0" if settings.calibration == "auto" else settings.calibration
-    channels, notes, old = [], [], False
+    channels, notes = [], []
     for name, facts in annotations.items():
         raster = container.raster(name)
         _check_raster(raster, facts, container, name)
@@ -125,7 +133,6 @@ def _source(
         noise = None
         if settings.noise == "subtract" and calibration is not None:
             noise = _noise(container, name)
-            old |= not noise.azimuth
             if not noise.table.values.any():
                 notes.append(f"the thermal noise of {name} is written as 0: none is subtracted")
         channels.append(Channel(raster, calibration, noise))
@@ -133,13 +140,19 @@ def _source(
         notes.append("thermal noise is not subtracted, as asked")
     if calibration is None:
         notes.append("not calibrated, as asked: power is the square of the digital numbers")
-    border = old and facts.start < "2018-03-13"
+    border = facts.start < "2018-03-13"
     if border:
         notes.append("a product from before March 2018: the dark rim along its sides is no data")
     source = GrdSource(
-        tuple(channels), facts.lines, facts.samples, border, container.stamp(name)
+        tuple(channels), facts.lines, facts.samples, border, _stamp(container, annotations)
     )
     return source, "intensity" if quantity == "none" else quantity, notes
+
+
+def _stamp(container: Container, names: Iterable[str]) -> tuple[int, int]:
+    """Return the latest time and the sum of the sizes of the measurements on disk."""
+    stamps = [container.stamp(name) for name in names]
+    return max(time for time, _ in stamps), sum(size for _, size in stamps)
 
 
 def _calibration(container: Container, name: str, quantity: str) -> Lut:
@@ -166,7 +179,7 @@ def _noise(container: Container, name: str) -> Noise:
 
 def _check_raster(raster: str, facts: Annotation, container: Container, name: str) -> None:
     """Refuse a measurement that is not what its annotation says, without reading a pixel."""
-    with opened(raster) as file:
+    with opened(raster, container.stamp(name)) as file:
         if (file.height, file.width) != (facts.lines, facts.samples):
             raise SceneError(
                 f"{container.path}: the measurement of {name} has {file.height} lines of "
@@ -189,7 +202,7 @@ def _looks(facts: Annotation) -> tuple[float, str]:
 
 
 def _facts(source: GrdSource, facts: Annotation) -> dict[str, Any]:
-    with opened(source.channels[0].raster) as file:
+    with opened(source.channels[0].raster, source.stamp) as file:
         simulated = file.tags().get("SIMULATED", "").upper() == "YES"
     track = {} if facts.relative_orbit is None else {"relative_orbit": facts.relative_orbit}
     return {

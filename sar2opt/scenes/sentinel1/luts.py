@@ -18,6 +18,7 @@ _NAMES = {"sigma0": "sigmaNought", "beta0": "betaNought", "gamma0": "gamma"}
 _MOST_VALUES = 2**24  # a table of an IW product has 20,000
 
 Values = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def parse_calibration(content: bytes, where: str, quantity: str) -> Lut:
 
 
 def parse_noise(content: bytes, where: str) -> Noise:
-    """Read thermal noise: ``noiseVectorList``, or since 2018 ``noiseRange...`` and ``noiseAzimuth...``."""
+    """Read thermal noise: ``noiseVectorList``, or ``noiseRange...``, ``noiseAzimuth...`` (2018)."""
     tree = Tree.parse(content, where)
     if tree.all("noiseVectorList"):
         noise = Noise(_table(tree, "noiseVectorList/noiseVector", "noiseLut"))
@@ -99,7 +100,7 @@ def _azimuth(block: Tree) -> AzimuthNoise:
             continue
         first, last = (int(block.number(f"{end}{axis}")) for end in ("first", "last"))
         spans.append(slice(max(first, 0), max(last + 1, 0)))
-    return AzimuthNoise(*spans, line, factor)
+    return AzimuthNoise(spans[0], spans[1], line, factor)
 
 
 def _table(tree: Tree, path: str, name: str) -> Lut:
@@ -122,8 +123,8 @@ def _table(tree: Tree, path: str, name: str) -> Lut:
     return Lut(line, pixel, np.array(rows, np.float32))
 
 
-def _between(knots: Floats, span: slice) -> tuple[Floats, Floats, Values]:
-    """Return the knots before and after each whole number of a span, and the share of the latter."""
+def _between(knots: Floats, span: slice) -> tuple[Counts, Counts, Values]:
+    """Return the knots before and after each pixel of a span, and the share of the latter."""
     at = np.arange(span.start, span.stop)
     before = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, knots.size - 1)
     after = np.minimum(before + 1, knots.size - 1)

@@ -18,7 +18,7 @@ from scipy.ndimage import uniform_filter1d
 
 from sar2opt.errors import SceneError
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import open_raster, span
+from sar2opt.scenes.blocks import ONE_AT_A_TIME, open_raster, span
 from sar2opt.scenes.sentinel1.luts import Lut, Noise
 
 _BORDER = 1024  # pixels at either side that border noise can reach
@@ -76,10 +76,8 @@ class GrdSource:
         return picked
 
     def _read(self, channel: Channel, lines: slice, pixels: slice) -> Power:
-        near, far = pixels.start, self.samples - pixels.stop
-        reach = slice(0 if near < _BORDER else near, self.samples if far < _BORDER else pixels.stop)
-        wide = reach if self.border_noise else pixels
-        number = _numbers(channel.raster, lines, wide).astype(np.float32)
+        wide = _with_rims(pixels, self.samples) if self.border_noise else pixels
+        number = _numbers(channel.raster, self.stamp, lines, wide).astype(np.float32)
         data = number > 0
         if self.border_noise:
             data &= ~_border(number, wide, self.samples)
@@ -94,12 +92,23 @@ class GrdSource:
         return power
 
 
+def _with_rims(pixels: slice, samples: int) -> slice:
+    """Return a span that holds all that the mask of the rims in it looks at."""
+    start, stop, reach = pixels.start, pixels.stop, _BORDER + _BORDER_SPAN
+    if pixels.start < _BORDER:
+        start, stop = 0, max(stop, reach)
+    if pixels.stop > samples - _BORDER:
+        start, stop = min(start, samples - reach), samples
+    return slice(max(start, 0), min(stop, samples))
+
+
 def _border(number: Power, pixels: slice, samples: int) -> npt.NDArray[np.bool_]:
     """Return True on the dark rim: from either edge up to the first pixels of a line that echo.
 
     The masks of Ali et al. (2018) look for the same step, over time; this looks along a line.
     """
-    echo = uniform_filter1d(np.square(number), _BORDER_SPAN, axis=1) > _BORDER_DN**2
+    square = np.square(number, dtype=np.float64)  # exact, so that sums know no order
+    echo = uniform_filter1d(square, _BORDER_SPAN, axis=1) > _BORDER_DN**2
     rim = np.zeros(number.shape, bool)
     if pixels.start == 0:
         edge = min(_BORDER, number.shape[1])
@@ -110,10 +119,10 @@ def _border(number: Power, pixels: slice, samples: int) -> npt.NDArray[np.bool_]
     return rim
 
 
-def _numbers(path: str, lines: slice, pixels: slice) -> npt.NDArray[Any]:
+def _numbers(path: str, stamp: tuple[int, int], lines: slice, pixels: slice) -> npt.NDArray[Any]:
     window = Window(pixels.start, lines.start, pixels.stop - pixels.start, lines.stop - lines.start)
     try:
-        with opened(path) as file:
+        with opened(path, stamp) as file:
             return np.asarray(file.read(1, window=window))
     except RasterioIOError as error:
         raise SceneError(
@@ -123,17 +132,21 @@ def _numbers(path: str, lines: slice, pixels: slice) -> npt.NDArray[Any]:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[rasterio.DatasetReader]:
-    """Open a measurement; one in a zip stays open for this thread."""
-    with warnings.catch_warnings():
+def opened(path: str, stamp: tuple[int, int]) -> Iterator[rasterio.DatasetReader]:
+    """Open a measurement; one in a zip stays open for this thread, as long as its stamp is."""
+    if not path.startswith("/vsizip/"):
+        with _open(path) as file:
+            yield file
+        return
+    kept: dict[Any, rasterio.DatasetReader] = _KEPT.__dict__.setdefault("files", {})
+    if (path, stamp) not in kept:
+        while len(kept) >= _MOST_KEPT:
+            kept.pop(next(iter(kept))).close()
+        kept[path, stamp] = _open(path)
+    yield kept[path, stamp]
+
+
+def _open(path: str) -> rasterio.DatasetReader:
+    with ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the annotation places it
-        if not path.startswith("/vsizip/"):
-            with open_raster(path) as file:
-                yield file
-            return
-        kept: dict[str, rasterio.DatasetReader] = _KEPT.__dict__.setdefault("files", {})
-        if path not in kept:
-            while len(kept) >= _MOST_KEPT:
-                kept.pop(next(iter(kept))).close()
-            kept[path] = open_raster(path)
-        yield kept[path]
+        return open_raster(path)

@@ -1,4 +1,4 @@
-"""XML of strangers: no entities, no traceback; numbers that are missing or no numbers are refused."""
+"""XML of strangers: no entities, no traceback; what is missing or no number is refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Tree:
     def time(self, path: str) -> np.datetime64:
         """Return a time, UTC."""
         try:
-            time = np.datetime64(self.text(path), "ns")
+            time: np.datetime64 = np.datetime64(self.text(path), "ns")
         except ValueError:
             time = np.datetime64("NaT")
         if np.isnat(time):
