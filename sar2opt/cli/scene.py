@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
-from sar2opt.config import RunConfig, default_toml, load_config
+from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 
 SceneFile = Annotated[Path, typer.Argument(help="SAR scene: GeoTIFF or COG", show_default=False)]
 Scale = Annotated[
@@ -38,7 +38,9 @@ def run(
     aoi: Aoi = None,
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
-    despeckle: Annotated[str | None, typer.Option(help="none or lee")] = None,
+    despeckle: Annotated[
+        str | None, typer.Option(help=f"speckle filter: {', '.join(DESPECKLE)}")
+    ] = None,
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,

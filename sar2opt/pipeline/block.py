@@ -20,7 +20,7 @@ from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
 from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.normalise import Normalisation, to_grey
-from sar2opt.sar.speckle import lee, lee_margin
+from sar2opt.sar.speckle import SpeckleFilter
 from sar2opt.tiles.apply import fill_tile, read_padded, read_window
 from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
@@ -49,6 +49,7 @@ class BlockJob:
     cfar: Cfar
     thin: int  # thinning factor of the backscatter that the preview shows
     threads: int  # threads of the nets for each block
+    despeckle: SpeckleFilter | None = None
     doubts: tuple[str, ...] = ()  # each halves the trust
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
@@ -71,8 +72,8 @@ class BlockJob:
         store.write(block, layers)
 
     def _outer(self, block: Window, *models: Model) -> Window:
-        prepare = self.config.prepare
-        filter_margin = lee_margin(prepare.despeckle_window) if prepare.despeckle == "lee" else 0
+        despeckle = self.despeckle
+        filter_margin = despeckle.margin if despeckle else 0
         windows = [read_window(model, block).grown(filter_margin) for model in models]
         windows.append(block.grown(self.config.anomalies.background))
         return Window(
@@ -113,13 +114,9 @@ class BlockJob:
         return {"optical": image[:-1], "trust": image[-1:], "tags": tags[:1], "score": tags[1:]}
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
-        prepare = self.config.prepare
-        if prepare.despeckle == "none":
+        if self.despeckle is None:
             return power
-        return {
-            band: lee(values, prepare.despeckle_window, prepare.looks)
-            for band, values in power.items()
-        }
+        return {band: self.despeckle(values) for band, values in power.items()}
 
     def _bright(self, power: Power, block: Window, outer: Window) -> Bytes:
         settings = self.config.anomalies
