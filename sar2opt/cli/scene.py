@@ -22,6 +22,7 @@ Scale = Annotated[
 ]
 Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
 Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
+_FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
 Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
 
 
@@ -38,9 +39,7 @@ def run(
     aoi: Aoi = None,
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
-    despeckle: Annotated[
-        str | None, typer.Option(help=f"speckle filter: {', '.join(DESPECKLE)}")
-    ] = None,
+    despeckle: Annotated[str | None, typer.Option(help=_FILTERS)] = None,
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,

@@ -139,7 +139,7 @@ def _ring_sum(
     rows, cols = (size - 2 * margin for size in values.shape)
     corners = [(margin + row, margin + col) for row, col in offsets]
     parts = [values[top : top + rows, left : left + cols] for top, left in corners]
-    total = parts[0] + parts[1]  # a ring has four offsets or more
+    total: npt.NDArray[Any] = parts[0] + parts[1]  # a ring has four offsets or more
     for part in parts[2:]:
         total += part
     return total
