@@ -59,11 +59,13 @@ def pack_model(
     remarks: Annotated[str, typer.Option(help="for the card: what readers should know")] = "",
 ) -> None:
     """Calibrate and judge a checkpoint on held-out places, and pack it as a bundle with a card."""
+    from sar2opt.training.cards import About
     from sar2opt.training.pack import pack_translator
     from sar2opt.training.pair_set import read_set
 
-    about = {"recipe": recipe, "remarks": remarks}
-    out.print(f"bundle: {pack_translator(checkpoint, read_set(data).pairs, bundle, **about)}")
+    found = read_set(data)
+    about = About(recipe, remarks, found.notices)
+    out.print(f"bundle: {pack_translator(checkpoint, found.pairs, bundle, about)}")
 
 
 def train(

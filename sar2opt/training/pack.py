@@ -15,8 +15,9 @@ from sar2opt.nets.generator import LOOK_BANDS, SCALE_BANDS, Generator
 from sar2opt.nets.layers import fold_batch_norm
 from sar2opt.nets.models import Translator
 from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.training.baselines import serves
 from sar2opt.training.calibrate import place_scores
-from sar2opt.training.cards import LEGENDS, translator_card
+from sar2opt.training.cards import LEGENDS, About, translator_card
 from sar2opt.training.checkpoint import read_state
 from sar2opt.training.conformal import (
     PERCENT,
@@ -25,10 +26,11 @@ from sar2opt.training.conformal import (
     fit_quantiles,
     half_width,
 )
+from sar2opt.training.failures import draw_failures
 from sar2opt.training.judge import Row, judge
 from sar2opt.training.methods import translator_method, translator_paint
 from sar2opt.training.pairs import Look as LookName
-from sar2opt.training.pairs import Pair, split_of
+from sar2opt.training.pairs import Pair, Split, split_of
 from sar2opt.training.translator import LOOKS, TranslatorTraining
 
 RANGE_QUANTILES = (0.05, 0.25, 0.5, 0.95)
@@ -40,15 +42,13 @@ def pack_translator(
     checkpoint: Path,
     pairs: Sequence[Pair],
     out: Path,
-    *,
-    recipe: str = "CONFIG",
-    remarks: str = "",
+    about: About | None = None,
 ) -> Path:
     """Write the averaged net of a checkpoint as a bundle ``out``, with its card; returns ``out``.
 
     Looks without pairs in the training and the validation places are left out: nothing would say
-    how far to trust them. ``recipe``, the file of the configuration, and ``remarks`` go into the
-    card. Raises ``TrainingError`` where no look is left.
+    how far to trust them. ``about`` goes into the card. Raises ``TrainingError`` where no look is
+    left.
     """
     state = read_state(checkpoint)
     config = TranslatorTraining.model_validate_json(state["config"])
@@ -59,25 +59,29 @@ def pack_translator(
     if not known:
         raise TrainingError("no look has both training and validation pairs: hold out some places")
     card = translator_card(
-        config, net, pairs, input_range(pairs, config.norm), state["step"], recipe, remarks
+        config, net, pairs, input_range(pairs, config.norm), state["step"], about or About()
     )
+    smooth = {name for name in known if _only(pairs, name, config.smooth)}
     bare = {name: _look(name, (1.0,) * len(PERCENT)) for name in known}
     translator = _in_memory(card.model_copy(update={"looks": bare}), net)
+    methods = {name: translator_method(translator, name) for name in known}
     looks: dict[str, Look] = {}
     figures: dict[str, Any] = {}
-    for name in known:
+    for name, method in methods.items():
         paint = translator_paint(translator, name)
         fitted = place_scores(paint, pairs, config.norm, name, "val")
         scores = fit_quantiles([place.scores for place in fitted])
-        looks[name] = _look(name, tuple(float(f"{value:.4g}") for value in scores))
+        table = tuple(float(f"{value:.4g}") for value in scores)
+        looks[name] = _look(name, table, averaged_only=name in smooth)
         if _has(pairs, name, "test"):
             held = place_scores(paint, pairs, config.norm, name, "test")
             figures[f"trust, look {name}, 90 % interval"] = _coverage(held, scores)
-            rows = judge({config.name: translator_method(translator, name)}, pairs, config.norm,
-                         name)  # fmt: skip
-            figures |= _tables(name, rows)
+            figures |= _tables(name, judge({config.name: method}, pairs, config.norm, name))
     if "natural" in looks:
         looks["clear"] = _clear(pairs, looks["natural"])
+    sheet = out.with_name(f"{out.stem}_failures.jpg")
+    if draw_failures(methods, pairs, config.norm, sheet):
+        figures["worst test places"] = f"![backscatter, generated and real]({sheet.name})"
     default = config.default_look if config.default_look in looks else known[0]
     save_bundle(
         net, card.model_copy(update={"looks": looks, "default_look": default, "figures": figures}),
@@ -104,20 +108,23 @@ def input_range(pairs: Sequence[Pair], norm: NormalisationSettings) -> InputRang
     )
 
 
-def _has(pairs: Sequence[Pair], look: LookName, split: str) -> bool:
-    # natural colour has a luminance, so it teaches and judges the grey look too
-    looks = ("grey", "natural") if look == "grey" else (look,)
-    return any(pair.split == split and pair.look in looks for pair in pairs)
+def _has(pairs: Sequence[Pair], look: LookName, split: Split) -> bool:
+    return any(serves(pair, look) for pair in split_of(pairs, split))
 
 
-def _look(name: LookName, scores: tuple[float, ...]) -> Look:
+def _only(pairs: Sequence[Pair], look: LookName, sources: Sequence[str]) -> bool:
+    """Return whether a look was taught by none but these sources."""
+    return all(pair.source in sources for pair in split_of(pairs, "train") if serves(pair, look))
+
+
+def _look(name: LookName, scores: tuple[float, ...], *, averaged_only: bool = False) -> Look:
     bands = LOOK_BANDS[name]
     return Look(
         bands=bands,
         scale=SCALE_BANDS[name],
         affine=tuple(tuple(row) for row in np.eye(len(bands), len(bands) + 1).tolist()),
         legend=LEGENDS[name],
-        averaged_only=name == "vivid",
+        averaged_only=averaged_only,
         scores=scores,
     )
 
