@@ -1,4 +1,4 @@
-"""Commands on scenes: run, info, config, synth."""
+"""Commands on scenes: run, info, despeckle, config, synth."""
 
 from __future__ import annotations
 
@@ -99,6 +99,46 @@ def info(
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), plain(value))
     out.print(table)
+
+
+def despeckle(
+    scene: SceneFile,
+    out_file: Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)],
+    name: Annotated[
+        str, typer.Option("--filter", help=f"speckle filter: {', '.join(DESPECKLE[1:])}")
+    ] = "refined-lee",
+    window: Annotated[
+        int | None, typer.Option(help="side of its window, odd, pixels; left out, its own")
+    ] = None,
+    looks: Annotated[
+        str, typer.Option(help="equivalent number of looks; auto: the file's word, or estimated")
+    ] = "auto",
+    decibel: Annotated[bool, typer.Option("--db", help="write dB instead of linear power")] = False,
+    scale: Scale = None,
+    polarisation: Polarisation = None,
+    nodata: Nodata = None,
+    aoi: Aoi = None,
+    workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
+) -> None:
+    """Write a scene without speckle: all its bands, as a COG of linear power."""
+    from sar2opt.pipeline.despeckle import DespeckleJob, despeckle_scene
+
+    asked = {"scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi}
+    job = DespeckleJob(
+        scene=scene,
+        out=out_file,
+        filter=name,
+        window=window,
+        looks=looks,
+        scale="dB" if decibel else "power",
+        overwrite=overwrite,
+        workers=workers,
+        how={key: value for key, value in asked.items() if value is not None},
+    )
+    with bars_of_progress() as progress:
+        used = despeckle_scene(job, progress=progress, tell=_tell_assumption)
+    out.print(f"{out_file}: {used}")
 
 
 def config() -> None:

@@ -19,6 +19,7 @@ from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
 from sar2opt.sar.clutter import ca_cfar
+from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
 from sar2opt.sar.speckle import SpeckleFilter
 from sar2opt.tiles.apply import fill_tile, read_padded, read_window
@@ -135,12 +136,7 @@ class BlockJob:
         rows, cols = (-(-size // self.thin) for size in power.shape)
         padded = np.full((rows * self.thin, cols * self.thin), np.nan, np.float32)
         padded[: power.shape[0], : power.shape[1]] = power
-        cells = padded.reshape(rows, self.thin, cols, self.thin)
-        valid = np.isfinite(cells)
-        total = np.where(valid, cells, 0).sum(axis=(1, 3))
-        with np.errstate(invalid="ignore"):
-            mean = total / valid.sum(axis=(1, 3))  # NaN where nothing is valid
-        return to_grey(mean.astype(np.float32), self.translator_norm)[None]
+        return to_grey(multilook(padded, self.thin), self.translator_norm)[None]
 
 
 def staged_layers(optical_bands: int, thin: int) -> dict[str, Layer]:

@@ -103,8 +103,8 @@ def check_window(window: int) -> int:
 
 
 def check_looks(looks: float) -> float:
-    """Return ``looks`` unchanged; raises ``ConfigError`` if it is not positive."""
-    if not looks > 0:
+    """Return ``looks`` unchanged; raises ``ConfigError`` if it is not positive and finite."""
+    if not 0 < looks < np.inf:
         raise ConfigError(f"looks is {looks:g}: it must be positive (4.4 for Sentinel-1 IW GRD)")
     return looks
 
