@@ -122,7 +122,7 @@ def despeckle(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
 ) -> None:
     """Write a scene without speckle: all its bands, as a COG of linear power."""
-    from sar2opt.pipeline.despeckle import DespeckleJob, despeckle_scene
+    from sar2opt.despeckle import DespeckleJob, despeckle_scene
 
     asked = {"scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi}
     job = DespeckleJob(

@@ -1,4 +1,8 @@
-"""From a scene file to the same scene without speckle: open, count looks, filter, write."""
+"""From a scene file to the same scene without speckle: open, count looks, filter, write.
+
+It stands beside ``pipeline``, not in it, because that loads the nets, and they take more memory
+and time to load than a filter needs.
+"""
 
 from __future__ import annotations
 
@@ -58,13 +62,14 @@ def despeckle_scene(
     """
     check_target(job.out, job.scene, overwrite=job.overwrite)
     asked = _asked_looks(job.looks)
-    despeckle = SpeckleFilter(job.filter, job.window, asked or 1.0)
+    despeckle = SpeckleFilter(job.filter, job.window, 1.0 if asked is None else asked)
     scene = open_scene(job.scene, **{**job.how, "chunks": _WHOLE})
-    looks, source = (asked, "as given") if asked else _looks(scene)
+    looks, source = _looks(scene) if asked is None else (asked, "as given")
     despeckle = replace(despeckle, looks=looks)
-    notes = [*scene.attrs["assumptions"], f"{looks:.3g} looks, {source}"]
-    for note in notes if tell else ():
-        tell(note)
+    notes = [*scene.attrs["assumptions"], f"{looks:g} looks, {source}"]
+    if tell:
+        for note in notes:
+            tell(note)
     rows, cols = scene.shape[1:]
     done = 0
 
@@ -115,7 +120,8 @@ def _asked_looks(looks: str) -> float | None:
 def _looks(scene: xr.DataArray) -> tuple[float, str]:
     if "looks" in scene.attrs:
         return float(scene.attrs["looks"]), "as the file says"
-    return estimate_looks(sample_windows(scene)), "estimated from the scene itself"
+    looks = estimate_looks(sample_windows(scene))
+    return float(f"{looks:.3g}"), "estimated from the scene itself"  # no more than it is worth
 
 
 def _tags(
@@ -126,7 +132,7 @@ def _tags(
         "SPECKLE_FILTER": str(despeckle),
         "SPECKLE_FILTER_NAME": despeckle.name,
         "SPECKLE_FILTER_WINDOW": str(despeckle.side),
-        "SPECKLE_FILTER_LOOKS": f"{despeckle.looks:.6g}",
+        "SPECKLE_FILTER_LOOKS": f"{despeckle.looks:g}",
         "SOURCE": attrs["source"],
         "SCALE": scale,
         "UNITS": UNITS[scale],
