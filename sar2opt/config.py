@@ -38,6 +38,20 @@ class SceneSettings(Settings):
         None, description="value that means no data, instead of the file's own"
     )
     aoi: Path | None = Field(None, description="vector file: only this area is processed")
+    geocode: Literal["auto", "gcp", "ellipsoid", "terrain"] = Field(
+        "auto",
+        description="how radar geometry is laid on the map: gcp (at the heights of the product's "
+        "geolocation grid), ellipsoid (at height 0), terrain (at those of dem); auto is terrain "
+        "where dem is given, else gcp",
+    )
+    crs: str | None = Field(
+        None, description="CRS of the map, such as EPSG:32633, instead of UTM or the file's own"
+    )
+    resolution: float | None = Field(
+        None, gt=0, description="pixel of the map in units of its CRS, instead of the product's"
+    )
+    like: Path | None = Field(None, description="raster file whose grid the map takes over")
+    dem: Path | None = Field(None, description="terrain model: heights in metres, in any CRS")
 
 
 class PrepareSettings(Settings):

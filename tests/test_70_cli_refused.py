@@ -30,6 +30,7 @@ Arguments = list[object]
 POWER = speckled((96, 96))
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 POINTS = [GroundControlPoint(r, c, 11 + c * 1e-4, 45 - r * 1e-4) for r in (0, 95) for c in (0, 95)]
+ON_ONE_PLACE = [GroundControlPoint(point.row, point.col, 11, 45) for point in POINTS]
 NEAR = shapely.box(500_100, 3_999_300, 500_700, 3_999_900)
 BOWTIE = shapely.Polygon([(500_100, 3_999_900), (500_700, 3_999_300), (500_700, 3_999_900),
                           (500_100, 3_999_300)])  # fmt: skip
@@ -105,7 +106,15 @@ def no_crs(folder: Path) -> Arguments:
 
 
 def points_only(folder: Path) -> Arguments:
-    return [write(folder / "s_vv.tif", POWER, crs="EPSG:4326", transform=None, gcps=POINTS)]
+    return [
+        write(
+            folder / "s_vv.tif",
+            POWER,
+            crs="EPSG:4326",
+            transform=None,
+            gcps=[GroundControlPoint(p.row, p.col, 76, 10) for p in POINTS],
+        )
+    ]
 
 
 def identity_transform(folder: Path) -> Arguments:
@@ -304,7 +313,7 @@ REFUSED = [
     (header_cut_off, "damaged or cut off"),
     (pixels_damaged, "the file is damaged"),
     (no_crs, "no CRS"),
-    (points_only, "gdalwarp"),
+    (points_only, "no mesh of places"),
     (identity_transform, "no geotransform"),
     (all_no_data, "every pixel of the scene is no data"),
     (a_picture, "in colour, not SAR"),

@@ -24,6 +24,13 @@ Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")
 Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
 _FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
 Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
+Geocode = Annotated[
+    str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
+]
+Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
+Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
+Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
+Dem = Annotated[Path | None, typer.Option(help="terrain model, for --geocode terrain")]
 
 
 def run(
@@ -37,6 +44,11 @@ def run(
     polarisation: Polarisation = None,
     nodata: Nodata = None,
     aoi: Aoi = None,
+    geocode: Geocode = None,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    like: Like = None,
+    dem: Dem = None,
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
     despeckle: Annotated[str | None, typer.Option(help=_FILTERS)] = None,
@@ -60,6 +72,11 @@ def run(
             "scene.polarisation": polarisation,
             "scene.nodata": nodata,
             "scene.aoi": aoi,
+            "scene.geocode": geocode,
+            "scene.crs": crs,
+            "scene.resolution": resolution,
+            "scene.like": like,
+            "scene.dem": dem,
             "prepare.despeckle": despeckle,
             "translate.model": model,
             "translate.look": look,
@@ -89,11 +106,19 @@ def info(
     polarisation: Polarisation = None,
     nodata: Nodata = None,
     aoi: Aoi = None,
+    geocode: Geocode = None,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    like: Like = None,
+    dem: Dem = None,
 ) -> None:
     """Say what a scene is and what would be assumed; nothing is processed."""
     from sar2opt.scenes import scene_info
 
-    asked = {"scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi}
+    asked = {
+        "scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi,
+        "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
+    }  # fmt: skip
     facts = scene_info(scene, **{name: value for name, value in asked.items() if value is not None})
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():

@@ -107,7 +107,7 @@ def _anchored(config: RunConfig) -> RunConfig:
         return name if name in shipped else str(Path(name).absolute())
 
     scene, translate, tag = config.scene, config.translate, config.tag
-    paths = {"path": absolute(scene.path), "aoi": absolute(scene.aoi)}
+    paths = {name: absolute(getattr(scene, name)) for name in ("path", "aoi", "like", "dem")}
     return config.model_copy(
         update={
             "scene": scene.model_copy(update=paths),
@@ -192,7 +192,8 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
     """Tie the staging store to what its pixels depend on, and to nothing else."""
     config = job.config
     assert config.scene.path is not None
-    files = [path for path in (config.scene.path, config.scene.aoi) if path is not None]
+    scene = config.scene
+    files = [path for path in (scene.path, scene.aoi, scene.like, scene.dem) if path is not None]
     state = {
         "files": [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns)
                   for path in files],

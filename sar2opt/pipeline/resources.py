@@ -84,5 +84,10 @@ def open_scene_of(config: RunConfig) -> xr.DataArray:
         nodata=scene.nodata,
         polarisation=scene.polarisation,
         aoi=scene.aoi,
+        geocode=scene.geocode,
+        crs=scene.crs,
+        resolution=scene.resolution,
+        like=scene.like,
+        dem=scene.dem,
         chunks=_WHOLE,
     )

@@ -42,6 +42,7 @@ class BlockSource:
     gains: tuple[tuple[float, float], ...]  # of each band: physical = a * stored + b
     masked: bool  # the file has a mask or an alpha band
     zero_is_nodata: bool
+    stamp: tuple[int, int] = (0, 0)  # time and size of the file: another stamp, other pixels
     aoi: BaseGeometry | None = None
 
     dtype = np.dtype(np.float32)
@@ -56,10 +57,10 @@ class BlockSource:
     def __getitem__(self, index: tuple[Any, ...]) -> Power:
         """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
         of_band, of_row, of_col = index
-        top, bottom, pick_row = _span(of_row, self.shape[1])
-        left, right, pick_col = _span(of_col, self.shape[2])
+        top, bottom, pick_row = span(of_row, self.shape[1])
+        left, right, pick_col = span(of_col, self.shape[2])
         window = Window(left + self.cols.start, top + self.rows.start, right - left, bottom - top)
-        first, last, pick_band = _span(of_band, self.shape[0])
+        first, last, pick_band = span(of_band, self.shape[0])
         power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
         if power.size:
             with open_raster(self.path) as file:
@@ -77,10 +78,10 @@ class BlockSource:
     def read(self, file: rasterio.DatasetReader, window: Window) -> Power:
         """Return physical values ``(band, y, x)``, not yet power; NaN where there is no data."""
         transform = file.transform * Affine.translation(window.col_off, window.row_off)
-        outside = self._outside(transform, (window.height, window.width))
+        shape = window.height, window.width
+        outside = None if self.aoi is None else outside_aoi(self.aoi, transform, shape)
         if outside is not None and outside.all():
-            shape = (len(self.bands), window.height, window.width)
-            return np.full(shape, np.nan, np.float32)
+            return np.full((len(self.bands), *shape), np.nan, np.float32)
         try:
             stored = file.read(self.bands, window=window)
             mask = file.dataset_mask(window=window) if self.masked else None
@@ -104,16 +105,17 @@ class BlockSource:
             values[:, outside] = np.nan
         return values
 
-    def _outside(self, transform: Affine, shape: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-        """Return True where pixel centres lie outside the AOI, or None if there is none."""
-        if self.aoi is None:
-            return None
-        left, top = transform * (0, 0)
-        right, bottom = transform * (shape[1], shape[0])
-        if not self.aoi.intersects(shapely.box(left, bottom, right, top)):
-            return np.ones(shape, bool)
-        with _ONE_AT_A_TIME:
-            return np.asarray(geometry_mask([self.aoi], shape, transform), dtype=bool)
+
+def outside_aoi(
+    aoi: BaseGeometry, transform: Affine, shape: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Return True ``(y, x)`` where the centres of a window's pixels lie outside an area."""
+    left, top = transform * (0, 0)
+    right, bottom = transform * (shape[1], shape[0])
+    if not aoi.intersects(shapely.box(left, bottom, right, top)):
+        return np.ones(shape, bool)
+    with _ONE_AT_A_TIME:
+        return np.asarray(geometry_mask([aoi], shape, transform), dtype=bool)
 
 
 def open_raster(path: str) -> rasterio.DatasetReader:
@@ -139,7 +141,7 @@ def _equals(stored: npt.NDArray[Any], value: float | None) -> npt.NDArray[np.boo
     return equal
 
 
-def _span(index: Any, size: int) -> tuple[int, int, Any]:
+def span(index: Any, size: int) -> tuple[int, int, Any]:
     """Return start and stop of the pixels that ``index`` needs, and the index within them."""
     picked = np.arange(size)[index]
     if picked.size == 0:

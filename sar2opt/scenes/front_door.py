@@ -34,6 +34,11 @@ def open_scene(
     nodata: float | None = None,
     polarisation: str = "auto",
     aoi: str | Path | None = None,
+    geocode: str = "auto",
+    crs: str | None = None,
+    resolution: float | None = None,
+    like: str | Path | None = None,
+    dem: str | Path | None = None,
     chunks: int = 1024,
 ) -> xr.DataArray:
     """Open a SAR scene as linear power ``(band, y, x)`` in the convention of ``raster.py``.
@@ -45,6 +50,11 @@ def open_scene(
     file does not name. ``aoi`` is a vector file in any CRS: the scene is cut to its bounding box,
     and pixels whose centre lies outside its polygons are NaN.
 
+    Radar geometry is laid on the map: ``geocode`` says how (gcp, ellipsoid, terrain with the
+    heights in ``dem``), ``crs`` and ``resolution``, or ``like``, a raster file, on which grid;
+    by default it is UTM at the product's pixel spacing. A scene that lies on a map already keeps
+    its grid unless one of the last three is given.
+
     Beyond the convention, attributes give ``input_scale`` (the scale of the file), ``simulated``
     and, where the file states it, ``looks``. All that the file did not say is in ``assumptions``.
 
@@ -53,7 +63,10 @@ def open_scene(
     ``BandError`` (polarisation unknown or missing), ``LayerError`` (area of interest) or
     ``ConfigError`` (an argument out of range), each in one line.
     """
-    asked = {"scale": scale, "nodata": nodata, "polarisation": polarisation, "aoi": aoi}
+    asked = {
+        "scale": scale, "nodata": nodata, "polarisation": polarisation, "aoi": aoi,
+        "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
+    }  # fmt: skip
     settings = parse_config(asked, SceneSettings, "open_scene")
     if polarisation not in ("auto", *SAR_BANDS):
         raise BandError(f"unknown polarisation '{polarisation}': say {', '.join(SAR_BANDS)}")

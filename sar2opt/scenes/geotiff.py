@@ -13,18 +13,24 @@ import numpy as np
 import rasterio
 import xarray as xr
 from dask.base import tokenize
+from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 
 from sar2opt.config import SceneSettings
-from sar2opt.errors import BandError, SceneError, UnitsError
-from sar2opt.raster import make_raster
+from sar2opt.errors import BandError, PlacementError, SceneError, UnitsError
+from sar2opt.raster import make_raster, pixel_area_m2
+from sar2opt.sar.geolocation import GeolocationGrid
 from sar2opt.sar.radiometry import DISPLAY_SPAN_DB, Power, check_scale, infer_scale
 from sar2opt.scenes import metadata
 from sar2opt.scenes.aoi import pixel_window, read_aoi
 from sar2opt.scenes.blocks import BlockSource, open_raster
-from sar2opt.scenes.placement import scene_geobox
+from sar2opt.scenes.gcps import gcp_grid
+from sar2opt.scenes.geometry import MapGeometry
+from sar2opt.scenes.placement import in_radar_geometry, scene_geobox
 from sar2opt.scenes.sampling import sample_windows
+from sar2opt.scenes.target import Target
+from sar2opt.scenes.warp import geocode, lay
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big TIFF
 _MOST_PIXELS = 2**36  # 50 times the largest Sentinel-1 scene; a header may claim anything
@@ -50,23 +56,62 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
         with open_raster(str(path)) as file:
             header = _header(file, path.name)
             _refuse_unsuitable(file, header)
-            geobox = scene_geobox(file)
+            place = gcp_grid(file) if in_radar_geometry(file) else scene_geobox(file)
             _check_length(file, path)
             source, names, attrs = _understand(file, header, settings)
-            if settings.aoi is not None:
-                aoi = read_aoi(settings.aoi, geobox)
-                rows, cols = pixel_window(aoi, geobox)
-                source, geobox = replace(source, rows=rows, cols=cols, aoi=aoi), geobox[rows, cols]
-                sample_windows(file, source)  # raises if there is no data in it
-    state = path.stat()
+            if isinstance(place, GeoBox) and not (
+                settings.crs or settings.resolution or settings.like
+            ):
+                data, geobox = _cut(file, source, place, settings, chunks)
+            else:
+                data, geobox, notes = _lay(source, place, settings, chunks)
+                attrs["assumptions"] += notes
+    return make_raster(data, geobox, names, scale="linear", **attrs)
+
+
+def _cut(
+    file: rasterio.DatasetReader,
+    source: BlockSource,
+    geobox: GeoBox,
+    settings: SceneSettings,
+    chunks: int,
+) -> tuple[da.Array, GeoBox]:
+    """Return the scene on its own grid, cut to the area of interest."""
+    if settings.aoi is not None:
+        aoi = read_aoi(settings.aoi, geobox)
+        rows, cols = pixel_window(aoi, geobox)
+        source, geobox = replace(source, rows=rows, cols=cols, aoi=aoi), geobox[rows, cols]
+        sample_windows(file, source)  # raises if there is no data in it
     data = da.from_array(
         source,
         chunks=(-1, chunks, chunks),
-        name=f"scene-{tokenize(source, state.st_mtime_ns, state.st_size, chunks)}",
+        name=f"scene-{tokenize(source, chunks)}",
         meta=np.empty((0, 0, 0), np.float32),
         inline_array=True,
     )
-    return make_raster(data, geobox, names, scale="linear", **attrs)
+    return data, geobox
+
+
+def _lay(
+    source: BlockSource,
+    place: GeoBox | tuple[GeolocationGrid, list[str]],
+    settings: SceneSettings,
+    chunks: int,
+) -> tuple[da.Array, GeoBox, list[str]]:
+    """Return the scene on another grid than its own, and what was assumed."""
+    try:
+        if isinstance(place, GeoBox):
+            spacing = float(np.sqrt(pixel_area_m2(place)))
+            geometry = MapGeometry(place)
+            whole = Target.of(settings).geobox(geometry, source.shape[1:], spacing)
+            data, geobox = lay(source, geometry, whole, spacing, settings, chunks)
+            return data, geobox, [f"brought from {place.crs} to {geobox.crs}, on linear power"]
+        grid, notes = place
+        spacing = float(f"{np.sqrt(np.prod(grid.spacing)):.3g}")
+        data, geobox, more = geocode(source, grid, spacing, settings, chunks)
+    except PlacementError as error:
+        raise PlacementError(f"{source.path}: {error}") from error
+    return data, geobox, [*notes, *more]
 
 
 def _header(file: rasterio.DatasetReader, name: str) -> metadata.Header:
@@ -157,7 +202,7 @@ def _all_bands(file: rasterio.DatasetReader, settings: SceneSettings) -> tuple[B
     bands = _data_bands(file)
     nodata = tuple(file.nodatavals[band - 1] for band in bands)
     masked = MaskFlags.per_dataset in file.mask_flag_enums[bands[0] - 1]
-    note = ""
+    note, state = "", Path(file.name).stat()
     if settings.nodata is not None:
         nodata, note = (settings.nodata,) * len(bands), f"no data is {settings.nodata:g}, as given"
     source = BlockSource(
@@ -170,6 +215,7 @@ def _all_bands(file: rasterio.DatasetReader, settings: SceneSettings) -> tuple[B
         gains=tuple((file.scales[band - 1], file.offsets[band - 1]) for band in bands),
         masked=masked,
         zero_is_nodata=not masked and all(value is None for value in nodata),
+        stamp=(state.st_mtime_ns, state.st_size),
     )
     return source, note
 

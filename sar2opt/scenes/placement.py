@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pyproj
 import rasterio
 from odc.geo.geobox import GeoBox
@@ -30,14 +28,12 @@ def scene_geobox(source: rasterio.DatasetReader) -> GeoBox:
     return GeoBox((source.height, source.width), source.transform, _short(crs))
 
 
+def in_radar_geometry(source: rasterio.DatasetReader) -> bool:
+    """Return whether only ground control points say where the pixels lie."""
+    return bool(source.gcps[0]) and (source.crs is None or source.transform.is_identity)
+
+
 def _refuse_unplaced(source: rasterio.DatasetReader) -> None:
-    gcps, gcps_crs = source.gcps
-    if gcps:
-        target = _utm(gcps, gcps_crs)
-        raise PlacementError(
-            f"{source.name}: it has ground control points but no grid: geocode it first "
-            f"(gdalwarp -tps -r average -t_srs {target} in.tif out.tif)"
-        )
     if source.rpcs is not None:
         raise PlacementError(
             f"{source.name}: it has RPCs but no grid: geocode it first "
@@ -77,13 +73,3 @@ def _short(crs: pyproj.CRS) -> str:
     """Return ``EPSG:n`` where PROJ is sure that it says the same as the full text."""
     code = crs.to_epsg(min_confidence=100)
     return f"EPSG:{code}" if code else str(crs.to_wkt())
-
-
-def _utm(gcps: list[rasterio.control.GroundControlPoint], crs: rasterio.crs.CRS | None) -> str:
-    """Return the UTM zone under the mean of the points, or a blank to fill in."""
-    if crs is None or not crs.is_geographic:
-        return "EPSG:..."
-    lon = sum(point.x for point in gcps) / len(gcps)
-    lat = sum(point.y for point in gcps) / len(gcps)
-    zone = math.floor((lon + 180) / 6) % 60 + 1
-    return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from sar2opt.config import load_config
 from sar2opt.errors import ConfigError
@@ -29,6 +28,7 @@ from sar2opt.training.pack import pack_translator
 from sar2opt.training.pair_set import read_set
 from sar2opt.training.pairs import Pair, normalise_db
 from sar2opt.training.parallel import is_first, join, leave, own_device, own_rank
+from sar2opt.training.semantics import save_teacher
 from sar2opt.training.sources import read_pairs
 from sar2opt.training.student import train_student
 from sar2opt.training.tagger import TaggerTraining, WeakPair, label_weakly, train_teacher
@@ -111,7 +111,7 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
     config = load_config(config_file, TaggerTraining)
     chips = read_label_chips(data)
     teacher = train_teacher(config, chips, out, resume=resume)
-    save_file(teacher.state_dict(), out / TEACHER)
+    save_teacher(teacher, out / TEACHER)
     pairs = read_pairs(data, config.sources, config.norm)
     weak = label_weakly(teacher, pairs, chips, config.confidence)
     begun = (out / "student" / "checkpoint.pt").exists()
