@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -115,11 +115,11 @@ def info(
     """Say what a scene is and what would be assumed; nothing is processed."""
     from sar2opt.scenes import scene_info
 
-    asked = {
-        "scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi,
-        "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
-    }  # fmt: skip
-    facts = scene_info(scene, **{name: value for name, value in asked.items() if value is not None})
+    how = _given(
+        scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
+        geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
+    )  # fmt: skip
+    facts = scene_info(scene, **how)
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), plain(value))
@@ -143,13 +143,17 @@ def despeckle(
     polarisation: Polarisation = None,
     nodata: Nodata = None,
     aoi: Aoi = None,
+    geocode: Geocode = None,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    like: Like = None,
+    dem: Dem = None,
     workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
 ) -> None:
     """Write a scene without speckle: all its bands, as a COG of linear power."""
     from sar2opt.despeckle import DespeckleJob, despeckle_scene
 
-    asked = {"scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi}
     job = DespeckleJob(
         scene=scene,
         out=out_file,
@@ -159,8 +163,11 @@ def despeckle(
         scale="dB" if decibel else "power",
         overwrite=overwrite,
         workers=workers,
-        how={key: value for key, value in asked.items() if value is not None},
-    )
+        how=_given(
+            scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
+            geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
+        ),
+    )  # fmt: skip
     with bars_of_progress() as progress:
         used = despeckle_scene(job, progress=progress, tell=_tell_assumption)
     out.print(f"{out_file}: {used}")
@@ -180,6 +187,11 @@ def synth(
 
     for path in write_samples(folder, overwrite=overwrite):
         out.print(str(path))
+
+
+def _given(**how: Any) -> dict[str, Any]:
+    """Return how a scene is to be opened, as far as that was said."""
+    return {name: value for name, value in how.items() if value is not None}
 
 
 def _tell_assumption(sentence: str) -> None:

@@ -75,17 +75,17 @@ def _own_half(means: list[list[Sums]]) -> npt.NDArray[np.uint8]:
     for direction, (one_side, other_side, near, far) in enumerate(edges):
         gradient = np.abs(one_side - other_side)
         half = (np.abs(far - middle) < np.abs(near - middle)).view(np.uint8)
-        np.copyto(own, half + np.uint8(2 * direction), where=gradient > steepest)
+        own = np.where(gradient > steepest, half + np.uint8(2 * direction), own)
         np.maximum(steepest, gradient, out=steepest)
     return own
 
 
 def _pick(own: npt.NDArray[np.uint8], values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the sums of ``values`` over each pixel's own half."""
-    out = np.zeros(own.shape, values.dtype)
-    for index, half in enumerate(_halves(values)):
-        np.copyto(out, half, where=own == index)
-    return out
+    halves = np.stack(list(_halves(values)))  # (half, y, x)
+    places = np.arange(own.size).reshape(own.shape)
+    places += own.astype(np.intp) * own.size
+    return halves.ravel().take(places)  # many times as fast as a mask for each half
 
 
 def _halves(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
