@@ -199,9 +199,14 @@ def speed_of_otb(apply: Filter) -> dict[str, float]:
 
 def took(work: Callable[[], Any]) -> tuple[float, float]:
     """Return the seconds that work takes, and those of processors, of children too."""
-    before = time.perf_counter(), sum(os.times()[:4])
+
+    def clocks() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time() + sum(os.times()[2:4])
+
+    before = clocks()
     work()
-    return time.perf_counter() - before[0], sum(os.times()[:4]) - before[1]
+    wall, cpu = np.subtract(clocks(), before)
+    return float(wall), float(cpu)
 
 
 def speeds(pixels: int, seconds: npt.NDArray[np.float64]) -> dict[str, float]:
