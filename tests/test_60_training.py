@@ -284,3 +284,22 @@ def test_a_checkpoint_becomes_a_bundle_with_the_looks_that_can_be_trusted(
     with Picture.open(sheet) as picture:  # a place of each look that has test places, and more
         assert picture.width >= 2 * 256
         assert picture.height > 3 * 256
+
+
+def test_weights_between_two_trainings_are_packed(pairs: list[Pair], tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, seed in zip(folders, (1, 2), strict=True):
+        train_translator(config(seed=seed), pairs, folder)
+    files = [folder / "checkpoint.pt" for folder in folders]
+    path = pack_translator(
+        files[0], pairs, tmp_path / "mix.safetensors", blend=files[1], share=0.25
+    )
+    net, card = load_net(path)
+    one, two = (read_state(file)["nets"]["average"]["head.weight"] for file in files)
+    torch.testing.assert_close(net.state_dict()["head.weight"], 0.75 * one + 0.25 * two)
+    assert card.training["blended in"].startswith("25% of the weights")
+    other = tmp_path / "three"
+    wider = SMALL.model_copy(update={"half": 16})
+    train_translator(config(generator=wider), pairs, other)
+    with pytest.raises(TrainingError, match="not of the same kind"):
+        pack_translator(files[0], pairs, path, blend=other / "checkpoint.pt")

@@ -57,6 +57,10 @@ def pack_model(
         str, typer.Option("--config", help="for the card: the TOML that it was trained with")
     ] = "CONFIG",
     remarks: Annotated[str, typer.Option(help="for the card: what readers should know")] = "",
+    blend: Annotated[
+        Path | None, typer.Option(help="checkpoint of another training from the same start")
+    ] = None,
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="of it in the weights")] = 0.3,
 ) -> None:
     """Calibrate and judge a checkpoint on held-out places, and pack it as a bundle with a card."""
     from sar2opt.training.cards import About
@@ -65,7 +69,8 @@ def pack_model(
 
     found = read_set(data)
     about = About(recipe, remarks, found.notices)
-    out.print(f"bundle: {pack_translator(checkpoint, found.pairs, bundle, about)}")
+    pack_translator(checkpoint, found.pairs, bundle, about, blend=blend, share=share)
+    out.print(f"bundle: {bundle}")
 
 
 def train(

@@ -65,6 +65,7 @@ class About:
     recipe: str = "CONFIG"  # the file of the configuration
     remarks: str = ""
     notices: tuple[str, ...] = ()  # of the set of pairs: sources, licences
+    blend: str = "none"  # what was mixed into the weights
 
 
 def translator_card(
@@ -91,6 +92,7 @@ def translator_card(
             "command": f"sar2opt train {about.recipe} --data PAIRS --out OUT, {step} steps",
             "protocol": SPLIT,
             "remarks": about.remarks or "none",
+            "blended in": about.blend,
             "pairs by source": _counts(pairs),
             "tones (gain, offset per band)": {
                 pair.source: str([(round(a, 3), round(b, 3)) for a, b in pair.tone])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from sar2opt.errors import TrainingError
 from sar2opt.nets.bundle import save_bundle
@@ -43,8 +45,15 @@ def pack_translator(
     pairs: Sequence[Pair],
     out: Path,
     about: About | None = None,
+    *,
+    blend: Path | None = None,
+    share: float = 0.3,
 ) -> Path:
     """Write the averaged net of a checkpoint as a bundle ``out``, with its card; returns ``out``.
+
+    ``blend`` is a checkpoint of another training from the same start, of which the weights make
+    up ``share``: between a net that a discriminator made sharp and one without, sharpness is paid
+    for in error step by step (network interpolation: Wang et al. 2018, ESRGAN).
 
     Looks without pairs in the training and the validation places are left out: nothing would say
     how far to trust them. ``about`` goes into the card. Raises ``TrainingError`` where no look is
@@ -53,14 +62,16 @@ def pack_translator(
     state = read_state(checkpoint)
     config = TranslatorTraining.model_validate_json(state["config"])
     net = Generator(config.generator)
-    net.load_state_dict(state["nets"]["average"] if "nets" in state else state["net"])
+    net.load_state_dict(_weights(state) if blend is None else _blended(state, blend, share))
     net.eval().requires_grad_(False)
     known = [look for look in LOOKS if _has(pairs, look, "train") and _has(pairs, look, "val")]
     if not known:
         raise TrainingError("no look has both training and validation pairs: hold out some places")
-    card = translator_card(
-        config, net, pairs, input_range(pairs, config.norm), state["step"], about or About()
-    )
+    about = about or About()
+    if blend is not None:
+        about = replace(about, blend=f"{share:.0%} of the weights: {read_state(blend)['config']}")
+    seen = input_range(pairs, config.norm)
+    card = translator_card(config, net, pairs, seen, state["step"], about)
     smooth = {name for name in known if _only(pairs, name, config.smooth)}
     bare = {name: _look(name, (1.0,) * len(PERCENT)) for name in known}
     translator = _in_memory(card.model_copy(update={"looks": bare}), net)
@@ -88,6 +99,22 @@ def pack_translator(
         out,
     )  # fmt: skip
     return out
+
+
+def _weights(state: dict[str, Any]) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = state["nets"]["average"] if "nets" in state else state["net"]
+    return weights
+
+
+def _blended(state: dict[str, Any], blend: Path, share: float) -> dict[str, Tensor]:
+    """Return the weights between two checkpoints; raises ``TrainingError`` if they do not fit."""
+    first, second = _weights(state), _weights(read_state(blend))
+    if {n: v.shape for n, v in first.items()} != {n: v.shape for n, v in second.items()}:
+        raise TrainingError(f"{blend}: its net is not of the same kind, and cannot be blended in")
+    return {
+        name: value.lerp(second[name], share) if value.dtype.is_floating_point else value
+        for name, value in first.items()
+    }
 
 
 def input_range(pairs: Sequence[Pair], norm: NormalisationSettings) -> InputRange:
