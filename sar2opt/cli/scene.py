@@ -1,17 +1,17 @@
-"""Commands on scenes: run, info, config, synth."""
+"""Commands on scenes: run, info, despeckle, config, synth."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
-from sar2opt.config import RunConfig, default_toml, load_config
+from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 
 SceneFile = Annotated[
     Path,
@@ -25,6 +25,7 @@ Scale = Annotated[
 ]
 Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
 Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
+_FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
 Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
 Calibration = Annotated[
     str | None, typer.Option(help="Sentinel-1 GRD: auto (gamma0), sigma0, gamma0, beta0 or none")
@@ -59,7 +60,7 @@ def run(
     dem: Dem = None,
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
-    despeckle: Annotated[str | None, typer.Option(help="none or lee")] = None,
+    despeckle: Annotated[str | None, typer.Option(help=_FILTERS)] = None,
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
@@ -127,16 +128,65 @@ def info(
     """Say what a scene is and what would be assumed; nothing is processed."""
     from sar2opt.scenes import scene_info
 
-    asked = {
-        "scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi,
-        "calibration": calibration, "noise": noise,
-        "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
-    }  # fmt: skip
-    facts = scene_info(scene, **{name: value for name, value in asked.items() if value is not None})
+    how = _given(
+        scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi, calibration=calibration,
+        noise=noise, geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
+    )  # fmt: skip
+    facts = scene_info(scene, **how)
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), plain(value))
     out.print(table)
+
+
+def despeckle(
+    scene: SceneFile,
+    out_file: Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)],
+    name: Annotated[
+        str, typer.Option("--filter", help=f"speckle filter: {', '.join(DESPECKLE[1:])}")
+    ] = "refined-lee",
+    window: Annotated[
+        int | None, typer.Option(help="side of its window, odd, pixels; left out, its own")
+    ] = None,
+    looks: Annotated[
+        str, typer.Option(help="equivalent number of looks; auto: the file's word, or estimated")
+    ] = "auto",
+    decibel: Annotated[bool, typer.Option("--db", help="write dB instead of linear power")] = False,
+    scale: Scale = None,
+    polarisation: Polarisation = None,
+    nodata: Nodata = None,
+    aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
+    geocode: Geocode = None,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    like: Like = None,
+    dem: Dem = None,
+    workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
+) -> None:
+    """Write a scene without speckle: all its bands, as a COG of linear power."""
+    from sar2opt.despeckle import DespeckleJob, despeckle_scene
+
+    job = DespeckleJob(
+        scene=scene,
+        out=out_file,
+        filter=name,
+        window=window,
+        looks=looks,
+        scale="dB" if decibel else "power",
+        overwrite=overwrite,
+        workers=workers,
+        how=_given(
+            scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
+            calibration=calibration, noise=noise,
+            geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
+        ),
+    )  # fmt: skip
+    with bars_of_progress() as progress:
+        used = despeckle_scene(job, progress=progress, tell=_tell_assumption)
+    out.print(f"{out_file}: {used}")
 
 
 def config() -> None:
@@ -153,6 +203,11 @@ def synth(
 
     for path in write_samples(folder, overwrite=overwrite):
         out.print(str(path))
+
+
+def _given(**how: Any) -> dict[str, Any]:
+    """Return how a scene is to be opened, as far as that was said."""
+    return {name: value for name, value in how.items() if value is not None}
 
 
 def _tell_assumption(sentence: str) -> None:

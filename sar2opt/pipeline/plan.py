@@ -19,7 +19,7 @@ from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator
 from sar2opt.pipeline.block import BlockJob, Cfar, staged_layers, thinning
-from sar2opt.pipeline.checks import Reference, check_settings, load_reference
+from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
@@ -156,6 +156,7 @@ def _make_job(
         cfar=cfar,
         thin=thin,
         threads=max(1, count_workers(0) // workers),
+        despeckle=speckle_filter(config.prepare, _looks(config, scene)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
     )
     return replace(job, fingerprint=_fingerprint(job, translator, tagger))
@@ -200,6 +201,7 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
                   for path in files],
         "scene": config.scene.model_dump_json(),
         "prepare": config.prepare.model_dump_json(),
+        "despeckle": repr(job.despeckle),
         "models": [(model.sha256, model.precision, model.device) for model in (translator, tagger)],
         "look": config.translate.look,
         "bands": [job.translator_band, job.tagger_band],
@@ -255,6 +257,8 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
         f"the scene's level, the {card.normalisation.quantile:.0%} quantile of its backscatter, "
         f"is {job.translator_norm.level_db:.1f} dB"
     )
+    if job.despeckle:
+        sentences.append(f"before that, speckle is filtered: {job.despeckle}")
     sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
     return [*sentences, *_bright_decisions(scene, job, translator)]
 

@@ -16,6 +16,7 @@ import xarray as xr
 from sar2opt.config import SceneSettings, parse_config
 from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.raster import SAR_BANDS, describe
+from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import Power, to_db
 from sar2opt.scenes import geotiff, sentinel1
 
@@ -85,8 +86,9 @@ def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
     """Return what ``open_scene(path, **how)`` would give, as plain values in reading order.
 
     Adds to ``raster.describe``: the scale of the file, whether it is simulated, and, estimated
-    from a fixed sample of small chunks, the share of valid pixels and the backscatter in dB at
-    the 1st, 50th and 99th percentile of each band (None for a band without valid pixels).
+    from a fixed sample of small chunks, the equivalent number of looks unless the file states it,
+    the share of valid pixels and the backscatter in dB at the 1st, 50th and 99th percentile of
+    each band (None for a band without valid pixels).
     """
     scene = open_scene(path, **{**how, "chunks": _INFO_CHUNK})
     quick = getattr(_find_reader(Path(path)), "quick_sample", None)
@@ -104,10 +106,20 @@ def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
         **describe(scene),
         "input_scale": scene.attrs["input_scale"],
         "simulated": scene.attrs["simulated"],
+        "looks": _looks(scene, sample),
         "valid_share": round(float(np.isfinite(sample).mean()), 3),
         "backscatter_db": backscatter,
         "sampled": where,
     }
+
+
+def _looks(scene: xr.DataArray, sample: Power) -> str:
+    if "looks" in scene.attrs:
+        return f"{scene.attrs['looks']:g}, as the file says"
+    try:
+        return f"{estimate_looks(sample):.1f}, estimated from the scene"
+    except SceneError:
+        return "too few valid pixels to tell"
 
 
 def _quantiles_db(power: Power) -> list[float] | None:

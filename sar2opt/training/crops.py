@@ -14,7 +14,7 @@ from scipy import ndimage
 from sar2opt.config import Settings
 from sar2opt.errors import ConfigError
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.sar.speckle import boxcar
+from sar2opt.training.box_mean import box_mean
 from sar2opt.training.pairs import Image, Look, Pair, normalise_db, split_of
 
 T = TypeVar("T", bound=np.generic)
@@ -132,7 +132,7 @@ class CropSampler:
             speckle: Image = np.float32(10.0) * np.log10(np.maximum(grains, 1e-4))
             return decibel + speckle.astype(np.float32)
         side = int(self.rng.choice((3, 5)))
-        mean = np.maximum(boxcar(10.0 ** (decibel / 10.0), side), 1e-9)
+        mean = np.maximum(box_mean(10.0 ** (decibel / 10.0), side), 1e-9)
         return np.where(np.isfinite(decibel), 10.0 * np.log10(mean), np.nan).astype(np.float32)
 
     def _calibrated(self, decibel: Image, level: float) -> Image:
