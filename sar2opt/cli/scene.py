@@ -1,4 +1,4 @@
-"""Commands on scenes: run, info, despeckle, config, synth."""
+"""Commands on scenes: run, info, prepare (despeckle), config, synth."""
 
 from __future__ import annotations
 
@@ -139,12 +139,11 @@ def info(
     out.print(table)
 
 
-def despeckle(
+def prepare(
+    context: typer.Context,
     scene: SceneFile,
     out_file: Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)],
-    name: Annotated[
-        str, typer.Option("--filter", help=f"speckle filter: {', '.join(DESPECKLE[1:])}")
-    ] = "refined-lee",
+    name: Annotated[str | None, typer.Option("--filter", help=_FILTERS)] = None,
     window: Annotated[
         int | None, typer.Option(help="side of its window, odd, pixels; left out, its own")
     ] = None,
@@ -166,13 +165,13 @@ def despeckle(
     workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
 ) -> None:
-    """Write a scene without speckle: all its bands, as a COG of linear power."""
-    from sar2opt.despeckle import DespeckleJob, despeckle_scene
+    """Write a scene, calibrated and on the map, as a COG of linear power with all its bands."""
+    from sar2opt.prepare import PrepareJob, prepare_scene
 
-    job = DespeckleJob(
+    job = PrepareJob(
         scene=scene,
         out=out_file,
-        filter=name,
+        filter=name or ("refined-lee" if context.info_name == "despeckle" else "none"),
         window=window,
         looks=looks,
         scale="dB" if decibel else "power",
@@ -185,7 +184,7 @@ def despeckle(
         ),
     )  # fmt: skip
     with bars_of_progress() as progress:
-        used = despeckle_scene(job, progress=progress, tell=_tell_assumption)
+        used = prepare_scene(job, progress=progress, tell=_tell_assumption)
     out.print(f"{out_file}: {used}")
 
 

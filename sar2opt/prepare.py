@@ -1,4 +1,4 @@
-"""From a scene file to the same scene without speckle: open, count looks, filter, write.
+"""From a scene as it comes to one file of backscatter on the map: open, filter if asked, write.
 
 It stands beside ``pipeline``, not in it, because that loads the nets, and they take more memory
 and time to load than a filter needs.
@@ -32,12 +32,12 @@ _WHOLE = 2**24  # pixels: a block reads its own window, halo included, of one la
 
 
 @dataclass(frozen=True)
-class DespeckleJob:
-    """What to filter, how, and where to."""
+class PrepareJob:
+    """What to prepare, how, and where to."""
 
     scene: Path
     out: Path
-    filter: str = "refined-lee"
+    filter: str = "none"  # or a speckle filter
     window: int | None = None  # None is the filter's own
     looks: str = "auto"  # or a number
     scale: Literal["power", "dB"] = "power"  # of what is written
@@ -46,30 +46,33 @@ class DespeckleJob:
     how: Mapping[str, Any] = field(default_factory=dict)  # the arguments of ``open_scene``
 
 
-def despeckle_scene(
-    job: DespeckleJob,
+def prepare_scene(
+    job: PrepareJob,
     *,
     progress: Callable[[str, int, int], None] | None = None,
     tell: Callable[[str], None] | None = None,
-) -> SpeckleFilter:
-    """Write all bands of a scene, filtered, as a COG of float32; return the filter that was used.
+) -> str:
+    """Write all bands of a scene as a COG of float32; say what was done to it.
 
-    The number of looks, if "auto", is what the file states, or else estimated from the scene.
-    ``tell`` gets each assumption. The tags say filter, window, looks, source and units; the
-    number of looks of the input is not written as ``LOOKS``, since the output has more.
+    With a filter, the number of looks, if "auto", is what the file states, or else estimated from
+    the scene; it is not written as ``LOOKS`` then, since the output has more. ``tell`` gets each
+    assumption. The tags say quantity, units, source, and filter, window and looks.
     Memory does not grow with the scene. Raises what ``open_scene`` does, ``ConfigError`` or
     ``OutputError``; the file appears whole or not at all.
     """
     check_target(job.out, job.scene, overwrite=job.overwrite)
     asked = _asked_looks(job.looks)
-    despeckle = SpeckleFilter(job.filter, job.window, 1.0 if asked is None else asked)
+    despeckle = None
+    if job.filter != "none":
+        despeckle = SpeckleFilter(job.filter, job.window, 1.0 if asked is None else asked)
     scene = open_scene(job.scene, **{**job.how, "chunks": _WHOLE})
-    looks, source = _looks(scene) if asked is None else (asked, "as given")
-    despeckle = replace(despeckle, looks=looks)
-    notes = [*scene.attrs["assumptions"], f"{looks:g} looks, {source}"]
-    if tell:
-        for note in notes:
-            tell(note)
+    notes = list(scene.attrs["assumptions"])
+    if despeckle is not None:
+        looks, source = _looks(scene) if asked is None else (asked, "as given")
+        despeckle = replace(despeckle, looks=looks)
+        notes.append(f"{looks:g} looks, {source}")
+    for note in notes if tell else ():
+        tell(note)  # type: ignore[misc]
     rows, cols = scene.shape[1:]
     done = 0
 
@@ -77,34 +80,35 @@ def despeckle_scene(
         nonlocal done
         done += pixels
         if progress:
-            progress("filtering", done, rows * cols)
+            progress("preparing", done, rows * cols)
 
     names = [str(name) for name in scene.band.values]
     tags = _tags(scene, despeckle, job.scale, notes)
     with backscatter_cog(job.out, scene.odc.geobox, names, tags, UNITS[job.scale]) as write:
-        task = _FilterBlock(scene, despeckle, job.scale, write)
+        task = _PrepareBlock(scene, despeckle, job.scale, write)
         blocks = Plan((rows, cols), BLOCK, 1).blocks()
         run_blocks(task, blocks, workers=job.workers, progress=count)
         if progress:
             progress("writing", 0, 1)
     if progress:
         progress("writing", 1, 1)
-    return despeckle
+    return str(despeckle or "no speckle filter")
 
 
 @dataclass(frozen=True)
-class _FilterBlock:
+class _PrepareBlock:
     """The task of one block."""
 
     scene: xr.DataArray
-    despeckle: SpeckleFilter
+    despeckle: SpeckleFilter | None
     scale: str
     write: Write
 
     def __call__(self, block: Window) -> None:
-        outer = block.grown(self.despeckle.margin)
-        power = self.despeckle(read_padded(self.scene, outer))
-        power = power[(slice(None), *block.within(outer))]
+        outer = block.grown(self.despeckle.margin if self.despeckle else 0)
+        power = read_padded(self.scene, outer)
+        if self.despeckle:
+            power = self.despeckle(power)[(slice(None), *block.within(outer))]
         self.write(to_db(power) if self.scale == "dB" else power, block.y0, block.x0)
 
 
@@ -125,14 +129,19 @@ def _looks(scene: xr.DataArray) -> tuple[float, str]:
 
 
 def _tags(
-    scene: xr.DataArray, despeckle: SpeckleFilter, scale: str, notes: list[str]
+    scene: xr.DataArray, despeckle: SpeckleFilter | None, scale: str, notes: list[str]
 ) -> dict[str, str]:
     attrs = scene.attrs
+    speckle = {"SPECKLE_FILTER": "none", "LOOKS": f"{attrs['looks']:g}" if "looks" in attrs else ""}
+    if despeckle:
+        speckle = {
+            "SPECKLE_FILTER": str(despeckle),
+            "SPECKLE_FILTER_NAME": despeckle.name,
+            "SPECKLE_FILTER_WINDOW": str(despeckle.side),
+            "SPECKLE_FILTER_LOOKS": f"{despeckle.looks:g}",
+        }
     tags = {
-        "SPECKLE_FILTER": str(despeckle),
-        "SPECKLE_FILTER_NAME": despeckle.name,
-        "SPECKLE_FILTER_WINDOW": str(despeckle.side),
-        "SPECKLE_FILTER_LOOKS": f"{despeckle.looks:g}",
+        **speckle,
         "SOURCE": attrs["source"],
         "SCALE": scale,
         "UNITS": UNITS[scale],

@@ -1,4 +1,4 @@
-"""``sar2opt despeckle``: what it writes, and what it refuses."""
+"""``sar2opt prepare`` and ``despeckle``: what they write, and what they refuse."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_geography_values_and_no_data_hold(
     code, said, told = cli("despeckle", scene, "--out", out, "--looks", "4.4")
     assert code == 0, told
     assert said == f"{out}: refined Lee (1981), 7 x 7 pixels, 4.4 looks\n"
-    assert "filtering" in told
+    assert "preparing" in told
     assert "assumed: 4.4 looks, as given" in told
     assert cog_validate(out, strict=True)[0]
     with rasterio.open(out) as file:
@@ -235,3 +235,14 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, scene: Path, largest_file: i
     assert (code, said) == (2, "")
     assert told.splitlines()[-1].startswith("sar2opt: ")
     assert left_behind(tmp_path) == []
+
+
+def test_prepare_leaves_the_speckle_in(cli: Cli, scene: Path, tmp_path: Path) -> None:
+    out = tmp_path / "prepared.tif"
+    code, _, told = cli("prepare", scene, "--out", out)
+    assert code == 0, told
+    before, after = open_scene(scene), open_scene(out)
+    np.testing.assert_allclose(after.values, before.values, rtol=1e-6)
+    assert after.odc.geobox == before.odc.geobox
+    with rasterio.open(out) as file:
+        assert file.tags()["SPECKLE_FILTER"] == "none"
