@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sar2opt.errors import ConfigError
 
+Despeckle = Literal["none", "boxcar", "lee", "refined-lee", "lee-sigma", "frost", "gamma-map"]
+DESPECKLE: tuple[str, ...] = get_args(Despeckle)
 Scale = Literal["auto", "power", "amplitude", "dB", "display-amplitude", "display-dB"]
 
 
@@ -36,6 +38,14 @@ class SceneSettings(Settings):
         None, description="value that means no data, instead of the file's own"
     )
     aoi: Path | None = Field(None, description="vector file: only this area is processed")
+    calibration: Literal["auto", "sigma0", "gamma0", "beta0", "none"] = Field(
+        "auto",
+        description="radiometry of a product with calibration tables (Sentinel-1 GRD): auto "
+        "(gamma0), sigma0, gamma0, beta0, none (the square of its numbers)",
+    )
+    noise: Literal["subtract", "keep"] = Field(
+        "subtract", description="thermal noise of such a product: subtract, keep"
+    )
     geocode: Literal["auto", "gcp", "ellipsoid", "terrain"] = Field(
         "auto",
         description="how radar geometry is laid on the map: gcp (at the heights of the product's "
@@ -55,12 +65,19 @@ class SceneSettings(Settings):
 class PrepareSettings(Settings):
     """What happens to the backscatter before the models see it."""
 
-    despeckle: Literal["none", "lee"] = Field("none", description="speckle filter: none, lee")
-    despeckle_window: int = Field(
-        5, ge=3, le=15, description="side of the filter window, odd, pixels"
+    despeckle: Despeckle = Field("none", description=f"speckle filter: {', '.join(DESPECKLE)}")
+    despeckle_window: int | None = Field(
+        None,
+        ge=3,
+        le=15,
+        description="side of the filter window, odd, pixels; left out, the filter's own: 5, but 7 "
+        "of refined-lee, which has no other, and 9 of lee-sigma",
     )
     looks: float = Field(
-        4.4, gt=0, description="equivalent number of looks (4.4: Sentinel-1 IW GRD)"
+        4.4,
+        gt=0,
+        description="equivalent number of looks where the file does not say "
+        "(4.4: Sentinel-1 IW GRD)",
     )
 
 

@@ -20,8 +20,7 @@ from sar2opt.sar.resampling import bilinear, block_mean
 from sar2opt.scenes.dem import Dem
 from sar2opt.scenes.geometry import degrees
 from sar2opt.scenes.terrain import TerrainPositions
-from sar2opt.scenes.warp import geocode
-from sar2opt.scenes.warp import lay as lay_on
+from sar2opt.scenes.warp import geocode, warp
 
 CENTRE = (12.5, 42.0)
 MODEL = radar_over(*CENTRE)
@@ -105,7 +104,7 @@ def test_on_terrain_pixels_lie_where_range_and_doppler_say(tmp_path: Path) -> No
     dem = write_dem(tmp_path / "dem.tif", hill, CENTRE)
     whole = lay()[1]
     places = TerrainPositions(MODEL, Dem(str(dem), (0, 0), None), whole, flatten=False)
-    data, _ = lay_on(ramps(), GridGeometry(FLAT), whole, SPACING, SceneSettings(), 128, places)
+    data, _ = warp(ramps(), GridGeometry(FLAT), whole, SPACING, SceneSettings(), places)
     height = Dem(str(dem), (0, 0), None).heights(whole.affine, str(whole.crs), tuple(whole.shape))
     off = misplaced(data, whole, lambda lon, lat: MODEL.locate(lon, lat, height))
     assert off.max() < 0.1

@@ -11,16 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Picture
 from simulated_pairs import simulated_pairs
+from small_bundles import SMALL, save_translator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sar2opt.errors import ConfigError, OutputError, TrainingError
+from sar2opt.errors import ConfigError, ModelError, OutputError, TrainingError
+from sar2opt.nets.bundle import load_net
 from sar2opt.nets.generator import GeneratorSettings
 from sar2opt.nets.losses import texture
 from sar2opt.nets.models import load_model
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training import checkpoint, loop
+from sar2opt.training.cards import About
 from sar2opt.training.checkpoint import read_log, read_state
-from sar2opt.training.crops import AugmentSettings, CropSampler
+from sar2opt.training.crops import CropSampler
 from sar2opt.training.pack import pack_translator
 from sar2opt.training.pairs import Pair
 from sar2opt.training.recipe import train_translator
@@ -31,8 +36,7 @@ from sar2opt.training.translator import (
     TranslatorStep,
     TranslatorTraining,
 )
-
-SMALL = GeneratorSettings(eighth=8, quarter=8, half=8, full=4)
+from sar2opt.training.unpaired import UnpairedStep
 
 
 @pytest.fixture(scope="module")
@@ -58,42 +62,6 @@ def sampler(pairs: list[Pair], settings: TranslatorTraining, seed: int = 0) -> C
     )  # fmt: skip
 
 
-def test_crops_are_of_training_places_and_of_all_sources(pairs: list[Pair]) -> None:
-    drawn = sampler(pairs, config())
-    train = {pair.name for pair in pairs if pair.split == "train"}
-    crops = [drawn.draw() for _ in range(60)]
-    assert {crop.name for crop in crops} <= train
-    assert {crop.look for crop in crops} == {"natural", "grey", "vivid"}
-    assert all(crop.sar.shape == (1, 64, 64) and crop.target.shape == (3, 64, 64) for crop in crops)
-
-
-def test_a_source_without_training_pairs_is_refused(pairs: list[Pair]) -> None:
-    settings = config()
-    with pytest.raises(ConfigError, match="no training pairs of nowhere: the set has sim_grey"):
-        CropSampler(
-            pairs, {"nowhere": 1.0}, (), settings.norm, settings.augment, 64,
-            np.random.default_rng(0),
-        )  # fmt: skip
-
-
-def test_speckle_is_put_on_smooth_sources_in_power_and_keeps_its_mean(pairs: list[Pair]) -> None:
-    flat = np.full((400, 400), -10.0, np.float32)
-    settings = config(smooth=("sim_vivid",), augment=AugmentSettings(speckle=1.0))
-    drawn = sampler(pairs, settings)
-    power = 10.0 ** (drawn._speckled(flat, smooth=True) / 10.0)
-    assert power.mean() == pytest.approx(0.1, rel=0.01)
-    assert 4.0 / 1.2 < power.mean() ** 2 / power.var() < 60.0  # looks, grain included
-
-
-def test_filtering_averages_power_not_decibels(pairs: list[Pair]) -> None:
-    rng = np.random.default_rng(3)
-    decibel = (10.0 * np.log10(rng.gamma(4.0, 0.25, (300, 300)))).astype(np.float32)
-    drawn = sampler(pairs, config(augment=AugmentSettings(filtered=1.0)))
-    power = 10.0 ** (drawn._speckled(decibel, smooth=False) / 10.0)
-    assert power.mean() == pytest.approx(1.0, rel=0.02)
-    assert power.std() < 0.25  # was 0.5
-
-
 def test_a_target_teaches_its_own_head_and_colour_the_grey_one(pairs: list[Pair]) -> None:
     settings = config()
     drawn = sampler([pair for pair in pairs if pair.look == "natural"], settings)
@@ -112,15 +80,26 @@ def test_a_target_teaches_its_own_head_and_colour_the_grey_one(pairs: list[Pair]
     assert {"texture", "adversarial", "matching"} <= step._terms(batch, 0.9).keys()
 
 
-def test_texture_wants_the_contrast_of_the_target_and_no_checkerboard() -> None:
+def test_texture_wants_the_contrast_of_each_channel_around_each_place() -> None:
     rng = torch.Generator().manual_seed(0)
     target, mask = torch.rand((1, 3, 64, 64), generator=rng), torch.ones(1, 1, 64, 64)
-    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
-    board = (0.4 + 0.2 * ((rows + columns) % 2)).expand(1, 3, -1, -1)
-    assert float(texture(target, target, mask)) == 0.0
-    assert float(texture(target.roll(7, 2), target, mask)) < 0.3  # elsewhere, but as strong
-    assert float(texture(board, target, mask)) > 0.99
-    assert float(texture(0.7 * target, target, mask, share=0.7)) < 1e-3
+    assert float(texture([target], [target], mask)) == 0.0
+    assert float(texture([target.roll(7, 2)], [target], mask)) < 0.15  # elsewhere, but as strong
+    assert float(texture([0.0 * target], [target], mask)) > 0.99
+    assert float(texture([0.7 * target], [target], mask, share=0.7)) < 1e-3
+    assert float(texture([target], [0.0 * target], mask)) > 1.0  # a lake is smooth
+
+
+def test_a_mesh_is_no_texture_of_grain_where_channels_tell_lines_apart() -> None:
+    rng = torch.Generator().manual_seed(0)
+    grain, mask = torch.rand((1, 1, 64, 64), generator=rng), torch.ones(1, 1, 64, 64)
+    mesh = (torch.arange(64) % 4 < 2).float().expand(1, 1, 64, 64)
+
+    def along_and_across(image: torch.Tensor) -> list[torch.Tensor]:
+        steps = [image - image.roll(1, axis) for axis in (2, 3)]
+        return [torch.cat(steps, dim=1)]
+
+    assert float(texture(along_and_across(mesh), along_and_across(grain), mask)) > 0.8
 
 
 def test_painting_takes_the_head_of_each_crop(pairs: list[Pair]) -> None:
@@ -135,12 +114,36 @@ def test_painting_takes_the_head_of_each_crop(pairs: list[Pair]) -> None:
 
 
 @pytest.mark.parametrize("mode", ["paired", "unpaired"])
+def test_a_training_goes_on_from_a_bundle(mode: str, pairs: list[Pair], tmp_path: Path) -> None:
+    start = save_translator(tmp_path / "first.safetensors")
+    settings = config(mode=mode, start=str(start))
+    make = TranslatorStep if mode == "paired" else UnpairedStep
+    step = make(settings, sampler(pairs, settings), "cpu")
+    net, _ = load_net(start)
+    for own in (step.generator, step.average.net):
+        state = own.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in net.state_dict().items())
+
+
+def test_a_bundle_that_does_not_fit_is_no_start(pairs: list[Pair], tmp_path: Path) -> None:
+    start = str(save_translator(tmp_path / "first.safetensors"))
+    for other in ({"norm_span_db": 12.0}, {"generator": GeneratorSettings()}):
+        settings = config(start=start, **other)
+        with pytest.raises(ConfigError, match="of another kind of net, or normalises"):
+            TranslatorStep(settings, sampler(pairs, settings), "cpu")
+    with pytest.raises(ModelError, match="no model 'nowhere'"):
+        train_translator(config(start="nowhere"), pairs, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["paired", "unpaired"])
 def test_a_run_leaves_what_a_person_needs(mode: str, pairs: list[Pair], tmp_path: Path) -> None:
     chosen = pairs if mode == "paired" else [p for p in pairs if p.look == "natural"]
     net = train_translator(config(mode=mode), chosen, tmp_path)
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.p*")}
     assert {"checkpoint.pt", "best.pt", "training.png", "samples/000002.png"} <= made
     assert read_log(tmp_path / "checks.csv")["score"][0] == [2, 4]
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("held out/score")] == [2, 4]
     assert all(torch.isfinite(value).all() for value in net.state_dict().values())
 
 
@@ -256,11 +259,17 @@ def test_a_checkpoint_becomes_a_bundle_with_the_looks_that_can_be_trusted(
     without_grey = [pair for pair in pairs if pair.look != "grey"]
     train_translator(config(), without_grey, tmp_path)
     chosen = [p for p in without_grey if (p.look, p.split) != ("vivid", "val")]
-    path = pack_translator(tmp_path / file, chosen, tmp_path / "own.safetensors", remarks="A toy.")
+    path = pack_translator(
+        tmp_path / file,
+        chosen,
+        tmp_path / "own.safetensors",
+        About(remarks="A toy.", notices=("Simulated.",)),
+    )
     translator = load_model(str(path), device="cpu")
     assert list(translator.card.looks) == ["natural", "grey", "clear"]  # vivid has no val places
     assert translator.card.default_look == "natural"
     assert translator.card.training["remarks"] == "A toy."
+    assert translator.card.licences == ("Simulated.",)
     scores = np.array(translator.card.looks["natural"].scores)
     assert len(scores) == 101
     assert (np.diff(scores) >= 0).all()
@@ -270,3 +279,27 @@ def test_a_checkpoint_becomes_a_bundle_with_the_looks_that_can_be_trusted(
     image, scale = translator.paint(pairs[4].sar(NormalisationSettings()), "clear")
     assert image.shape == (3, 128, 128)
     assert scale.shape == (128, 128)
+    sheet = tmp_path / "own_failures.jpg"
+    assert f"]({sheet.name})" in path.with_suffix(".md").read_text()
+    with Picture.open(sheet) as picture:  # a place of each look that has test places, and more
+        assert picture.width >= 2 * 256
+        assert picture.height > 3 * 256
+
+
+def test_weights_between_two_trainings_are_packed(pairs: list[Pair], tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, seed in zip(folders, (1, 2), strict=True):
+        train_translator(config(seed=seed), pairs, folder)
+    files = [folder / "checkpoint.pt" for folder in folders]
+    path = pack_translator(
+        files[0], pairs, tmp_path / "mix.safetensors", blend=files[1], share=0.25
+    )
+    net, card = load_net(path)
+    one, two = (read_state(file)["nets"]["average"]["head.weight"] for file in files)
+    torch.testing.assert_close(net.state_dict()["head.weight"], 0.75 * one + 0.25 * two)
+    assert card.training["blended in"].startswith("25% of the weights")
+    other = tmp_path / "three"
+    wider = SMALL.model_copy(update={"half": 16})
+    train_translator(config(generator=wider), pairs, other)
+    with pytest.raises(TrainingError, match="not of the same kind"):
+        pack_translator(files[0], pairs, path, blend=other / "checkpoint.pt")

@@ -313,7 +313,7 @@ REFUSED = [
     (header_cut_off, "damaged or cut off"),
     (pixels_damaged, "the file is damaged"),
     (no_crs, "no CRS"),
-    (points_only, "gdalwarp"),
+    (points_only, "no mesh of places"),
     (identity_transform, "no geotransform"),
     (all_no_data, "every pixel of the scene is no data"),
     (a_picture, "in colour, not SAR"),

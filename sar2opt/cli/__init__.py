@@ -9,7 +9,7 @@ import typer
 
 from sar2opt.cli.console import err
 from sar2opt.cli.model import evaluate, models_app, pairs_app, train
-from sar2opt.cli.scene import config, info, run, synth
+from sar2opt.cli.scene import config, info, prepare, run, synth
 from sar2opt.errors import Sar2optError
 
 app = typer.Typer(
@@ -27,8 +27,9 @@ def options(
     """Options of all commands; ``main`` reads ``--debug``."""
 
 
-for command in (run, info, config, synth, train, evaluate):
+for command in (run, info, prepare, config, synth, train, evaluate):
     app.command()(command)
+app.command("despeckle", help="Prepare a scene without speckle.")(prepare)
 app.add_typer(models_app, name="models")
 app.add_typer(pairs_app, name="pairs")
 

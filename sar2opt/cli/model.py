@@ -57,13 +57,20 @@ def pack_model(
         str, typer.Option("--config", help="for the card: the TOML that it was trained with")
     ] = "CONFIG",
     remarks: Annotated[str, typer.Option(help="for the card: what readers should know")] = "",
+    blend: Annotated[
+        Path | None, typer.Option(help="checkpoint of another training from the same start")
+    ] = None,
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="of it in the weights")] = 0.3,
 ) -> None:
     """Calibrate and judge a checkpoint on held-out places, and pack it as a bundle with a card."""
+    from sar2opt.training.cards import About
     from sar2opt.training.pack import pack_translator
     from sar2opt.training.pair_set import read_set
 
-    about = {"recipe": recipe, "remarks": remarks}
-    out.print(f"bundle: {pack_translator(checkpoint, read_set(data).pairs, bundle, **about)}")
+    found = read_set(data)
+    about = About(recipe, remarks, found.notices)
+    pack_translator(checkpoint, found.pairs, bundle, about, blend=blend, share=share)
+    out.print(f"bundle: {bundle}")
 
 
 def train(

@@ -1,19 +1,22 @@
-"""Commands on scenes: run, info, config, synth."""
+"""Commands on scenes: run, info, prepare (despeckle), config, synth."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
-from sar2opt.config import RunConfig, default_toml, load_config
+from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 
-SceneFile = Annotated[Path, typer.Argument(help="SAR scene: GeoTIFF or COG", show_default=False)]
+SceneFile = Annotated[
+    Path,
+    typer.Argument(help="SAR scene: GeoTIFF, COG, Sentinel-1 .SAFE or .zip", show_default=False),
+]
 Scale = Annotated[
     str | None,
     typer.Option(
@@ -22,7 +25,12 @@ Scale = Annotated[
 ]
 Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
 Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
+_FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
 Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
+Calibration = Annotated[
+    str | None, typer.Option(help="Sentinel-1 GRD: auto (gamma0), sigma0, gamma0, beta0 or none")
+]
+Noise = Annotated[str | None, typer.Option(help="thermal noise of a GRD: subtract or keep")]
 Geocode = Annotated[
     str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
 ]
@@ -43,6 +51,8 @@ def run(
     polarisation: Polarisation = None,
     nodata: Nodata = None,
     aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
     geocode: Geocode = None,
     crs: Crs = None,
     resolution: Resolution = None,
@@ -50,7 +60,7 @@ def run(
     dem: Dem = None,
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
-    despeckle: Annotated[str | None, typer.Option(help="none or lee")] = None,
+    despeckle: Annotated[str | None, typer.Option(help=_FILTERS)] = None,
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
@@ -71,6 +81,8 @@ def run(
             "scene.polarisation": polarisation,
             "scene.nodata": nodata,
             "scene.aoi": aoi,
+            "scene.calibration": calibration,
+            "scene.noise": noise,
             "scene.geocode": geocode,
             "scene.crs": crs,
             "scene.resolution": resolution,
@@ -105,6 +117,8 @@ def info(
     polarisation: Polarisation = None,
     nodata: Nodata = None,
     aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
     geocode: Geocode = None,
     crs: Crs = None,
     resolution: Resolution = None,
@@ -114,15 +128,64 @@ def info(
     """Say what a scene is and what would be assumed; nothing is processed."""
     from sar2opt.scenes import scene_info
 
-    asked = {
-        "scale": scale, "polarisation": polarisation, "nodata": nodata, "aoi": aoi,
-        "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
-    }  # fmt: skip
-    facts = scene_info(scene, **{name: value for name, value in asked.items() if value is not None})
+    how = _given(
+        scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi, calibration=calibration,
+        noise=noise, geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
+    )  # fmt: skip
+    facts = scene_info(scene, **how)
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), plain(value))
     out.print(table)
+
+
+def prepare(
+    context: typer.Context,
+    scene: SceneFile,
+    out_file: Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)],
+    name: Annotated[str | None, typer.Option("--filter", help=_FILTERS)] = None,
+    window: Annotated[
+        int | None, typer.Option(help="side of its window, odd, pixels; left out, its own")
+    ] = None,
+    looks: Annotated[
+        str, typer.Option(help="equivalent number of looks; auto: the file's word, or estimated")
+    ] = "auto",
+    decibel: Annotated[bool, typer.Option("--db", help="write dB instead of linear power")] = False,
+    scale: Scale = None,
+    polarisation: Polarisation = None,
+    nodata: Nodata = None,
+    aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
+    geocode: Geocode = None,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    like: Like = None,
+    dem: Dem = None,
+    workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
+) -> None:
+    """Write a scene, calibrated and on the map, as a COG of linear power with all its bands."""
+    from sar2opt.prepare import PrepareJob, prepare_scene
+
+    job = PrepareJob(
+        scene=scene,
+        out=out_file,
+        filter=name or ("refined-lee" if context.info_name == "despeckle" else "none"),
+        window=window,
+        looks=looks,
+        scale="dB" if decibel else "power",
+        overwrite=overwrite,
+        workers=workers,
+        how=_given(
+            scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
+            calibration=calibration, noise=noise,
+            geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
+        ),
+    )  # fmt: skip
+    with bars_of_progress() as progress:
+        used = prepare_scene(job, progress=progress, tell=_tell_assumption)
+    out.print(f"{out_file}: {used}")
 
 
 def config() -> None:
@@ -139,6 +202,11 @@ def synth(
 
     for path in write_samples(folder, overwrite=overwrite):
         out.print(str(path))
+
+
+def _given(**how: Any) -> dict[str, Any]:
+    """Return how a scene is to be opened, as far as that was said."""
+    return {name: value for name, value in how.items() if value is not None}
 
 
 def _tell_assumption(sentence: str) -> None:

@@ -19,8 +19,9 @@ from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
 from sar2opt.sar.clutter import ca_cfar
+from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
-from sar2opt.sar.speckle import lee, lee_margin
+from sar2opt.sar.speckle import SpeckleFilter
 from sar2opt.tiles.apply import fill_tile, read_padded, read_window
 from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
@@ -49,6 +50,7 @@ class BlockJob:
     cfar: Cfar
     thin: int  # thinning factor of the backscatter that the preview shows
     threads: int  # threads of the nets for each block
+    despeckle: SpeckleFilter | None = None
     doubts: tuple[str, ...] = ()  # each halves the trust
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
@@ -71,8 +73,8 @@ class BlockJob:
         store.write(block, layers)
 
     def _outer(self, block: Window, *models: Model) -> Window:
-        prepare = self.config.prepare
-        filter_margin = lee_margin(prepare.despeckle_window) if prepare.despeckle == "lee" else 0
+        despeckle = self.despeckle
+        filter_margin = despeckle.margin if despeckle else 0
         windows = [read_window(model, block).grown(filter_margin) for model in models]
         windows.append(block.grown(self.config.anomalies.background))
         return Window(
@@ -113,13 +115,9 @@ class BlockJob:
         return {"optical": image[:-1], "trust": image[-1:], "tags": tags[:1], "score": tags[1:]}
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
-        prepare = self.config.prepare
-        if prepare.despeckle == "none":
+        if self.despeckle is None:
             return power
-        return {
-            band: lee(values, prepare.despeckle_window, prepare.looks)
-            for band, values in power.items()
-        }
+        return {band: self.despeckle(values) for band, values in power.items()}
 
     def _bright(self, power: Power, block: Window, outer: Window) -> Bytes:
         settings = self.config.anomalies
@@ -138,12 +136,7 @@ class BlockJob:
         rows, cols = (-(-size // self.thin) for size in power.shape)
         padded = np.full((rows * self.thin, cols * self.thin), np.nan, np.float32)
         padded[: power.shape[0], : power.shape[1]] = power
-        cells = padded.reshape(rows, self.thin, cols, self.thin)
-        valid = np.isfinite(cells)
-        total = np.where(valid, cells, 0).sum(axis=(1, 3))
-        with np.errstate(invalid="ignore"):
-            mean = total / valid.sum(axis=(1, 3))  # NaN where nothing is valid
-        return to_grey(mean.astype(np.float32), self.translator_norm)[None]
+        return to_grey(multilook(padded, self.thin), self.translator_norm)[None]
 
 
 def staged_layers(optical_bands: int, thin: int) -> dict[str, Layer]:

@@ -9,11 +9,11 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
-from sar2opt.config import RunConfig
+from sar2opt.config import PrepareSettings, RunConfig
 from sar2opt.errors import ConfigError, LayerError
 from sar2opt.overlay.reference import check_rules, read_allow, read_reference
 from sar2opt.products.vectors import check_formats
-from sar2opt.sar.speckle import lee_margin
+from sar2opt.sar.speckle import SpeckleFilter
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class Reference:
 def check_settings(config: RunConfig) -> None:
     """Raise for settings that are fine one by one, but not together or on this machine."""
     check_formats(config.output.vectors)
-    if config.prepare.despeckle == "lee":
-        lee_margin(config.prepare.despeckle_window)
+    speckle_filter(config.prepare, config.prepare.looks)
     settings = config.anomalies
     if settings.guard >= settings.background:
         raise ConfigError(
@@ -40,6 +39,13 @@ def check_settings(config: RunConfig) -> None:
     scheduler = config.engine.scheduler
     if scheduler != "threads" and "://" not in scheduler:
         raise ConfigError(f"no scheduler is called '{scheduler}': say threads or tcp://HOST:PORT")
+
+
+def speckle_filter(prepare: PrepareSettings, looks: float) -> SpeckleFilter | None:
+    """Return the speckle filter that the settings ask for; raises ``ConfigError``."""
+    if prepare.despeckle == "none":
+        return None
+    return SpeckleFilter(prepare.despeckle, prepare.despeckle_window, looks)
 
 
 def load_reference(config: RunConfig, tags: tuple[str, ...], geobox: GeoBox) -> Reference | None:

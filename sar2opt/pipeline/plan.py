@@ -19,7 +19,7 @@ from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator
 from sar2opt.pipeline.block import BlockJob, Cfar, staged_layers, thinning
-from sar2opt.pipeline.checks import Reference, check_settings, load_reference
+from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
@@ -28,7 +28,8 @@ from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.sar.radiometry import to_db
-from sar2opt.scenes.files import anchored, files_of, name_of
+from sar2opt.scenes import scene_files
+from sar2opt.scenes.files import anchored, name_of
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
 from sar2opt.tiles.sample import sample
@@ -156,6 +157,7 @@ def _make_job(
         cfar=cfar,
         thin=thin,
         threads=max(1, count_workers(0) // workers),
+        despeckle=speckle_filter(config.prepare, _looks(config, scene)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
     )
     return replace(job, fingerprint=_fingerprint(job, translator, tagger))
@@ -192,15 +194,16 @@ def _ground(
 def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
     """Tie the staging store to what its pixels depend on, and to nothing else."""
     config = job.config
-    assert config.scene.path is not None
     scene = config.scene
+    assert scene.path is not None
     others = [path for path in (scene.aoi, scene.like, scene.dem) if path is not None]
-    files = [*files_of(config.scene.path), *others]
+    files = [*scene_files(scene.path), *others]
     state = {
         "files": [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns)
                   for path in files],
         "scene": config.scene.model_dump_json(),
         "prepare": config.prepare.model_dump_json(),
+        "despeckle": repr(job.despeckle),
         "models": [(model.sha256, model.precision, model.device) for model in (translator, tagger)],
         "look": config.translate.look,
         "bands": [job.translator_band, job.tagger_band],
@@ -256,6 +259,8 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
         f"the scene's level, the {card.normalisation.quantile:.0%} quantile of its backscatter, "
         f"is {job.translator_norm.level_db:.1f} dB"
     )
+    if job.despeckle:
+        sentences.append(f"before that, speckle is filtered: {job.despeckle}")
     sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
     return [*sentences, *_bright_decisions(scene, job, translator)]
 

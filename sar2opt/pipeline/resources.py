@@ -84,6 +84,8 @@ def open_scene_of(config: RunConfig) -> xr.DataArray:
         nodata=scene.nodata,
         polarisation=scene.polarisation,
         aoi=scene.aoi,
+        calibration=scene.calibration,
+        noise=scene.noise,
         geocode=scene.geocode,
         crs=scene.crs,
         resolution=scene.resolution,

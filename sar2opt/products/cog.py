@@ -94,8 +94,10 @@ def write_cog(
             levels[0].describe(profile, tags)
             _fill(levels, read, profile, shutil.disk_usage(scratch).free, progress)
         finished = Path(scratch) / path.name
-        _assemble(image, finished, profile)
-        _check_last_tile(finished)
+        assemble(
+            image, finished, "YES" if profile.predictor else "NO", OVERVIEWS="FORCE_USE_EXISTING"
+        )
+        check_last_tile(finished)
         finished.replace(path)
     return path
 
@@ -214,24 +216,24 @@ def _fill(
             progress((bottom - row) * (right - col))
 
 
-def _assemble(image: Path, target: Path, profile: CogProfile) -> None:
-    """Let GDAL's COG driver put the pyramid together."""
+def assemble(image: Path, target: Path, predictor: str, **overviews: str) -> None:
+    """Let GDAL's COG driver make the finished file; ``overviews`` are its options for those."""
     copy(
         str(image),
         str(target),
         driver="COG",
         COMPRESS="DEFLATE",  # every reader knows it; ZSTD would save a second on 90 megapixels
         LEVEL=1,  # level 6 takes 1.6 times as long for 1 to 2 % less
-        PREDICTOR="YES" if profile.predictor else "NO",
+        PREDICTOR=predictor,
         BLOCKSIZE=TILE,
-        OVERVIEWS="FORCE_USE_EXISTING",
         NUM_THREADS="ALL_CPUS",
         SPARSE_OK=True,
         BIGTIFF="IF_SAFER",
+        **overviews,
     )
 
 
-def _check_last_tile(path: Path) -> None:
+def check_last_tile(path: Path) -> None:
     """Read the tile that comes last in the file: GDAL is silent if a write fails at closing."""
     with rasterio.open(path) as cog:
         offsets = {

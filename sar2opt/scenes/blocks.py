@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from sar2opt.errors import SceneError
 from sar2opt.sar.radiometry import Power, to_power
 
 # rasterio silences a warning while it rasterises, and the filters of warnings are not per thread
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
+_MOST_BLOCKS = 500_000  # checked from the end, in two seconds
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def outside_aoi(
     right, bottom = transform * (shape[1], shape[0])
     if not aoi.intersects(shapely.box(left, bottom, right, top)):
         return np.ones(shape, bool)
-    with _ONE_AT_A_TIME:
+    with ONE_AT_A_TIME:
         return np.asarray(geometry_mask([aoi], shape, transform), dtype=bool)
 
 
@@ -161,6 +163,24 @@ def file_stamp(name: str) -> tuple[int, int]:
         return 0, 0
     state = Path(name).stat()
     return state.st_mtime_ns, state.st_size
+
+
+def check_length(file: rasterio.DatasetReader, length: int) -> None:
+    """Raise ``SceneError`` if a block lies beyond the file's length, bytes; reads none."""
+    height, width = file.block_shapes[0]
+    bands = file.indexes[:1] if file.interleaving.name == "pixel" else file.indexes
+    rows, cols = range(-(-file.height // height)), range(-(-file.width // width))
+    end = 0
+    for band, row, col in islice(product(bands, rows[::-1], cols[::-1]), _MOST_BLOCKS):
+        start = file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
+        if start is not None:  # else the block was never written: all no data
+            size = file.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
+            end = max(end, int(start) + int(size))
+    if end > length:
+        raise SceneError(
+            f"{file.name}: the file is cut off: it has {length} bytes, but its pixels "
+            f"reach to byte {end}: fetch it again"
+        )
 
 
 def _equals(stored: npt.NDArray[Any], value: float | None) -> npt.NDArray[np.bool_] | bool:

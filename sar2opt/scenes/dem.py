@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pyproj
 import rasterio
 from affine import Affine
 from pyproj.datadir import get_data_dir
-from rasterio.errors import RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.warp import Resampling, reproject
 
 from sar2opt.errors import PlacementError
 from sar2opt.sar.geolocation import Floats
+from sar2opt.scenes.blocks import ONE_AT_A_TIME
 
 _GEOIDS = {  # files of PROJ, old and new
     "EGM96": ("us_nga_egm96_15.tif", "egm96_15.gtx"),
@@ -39,7 +41,8 @@ class Dem:
     def heights(self, transform: Affine, crs: str, shape: tuple[int, int]) -> Floats:
         """Return heights ``(y, x)`` above the file's own zero, bilinear; NaN where it has none."""
         heights = np.full(shape, np.nan)
-        with _open(self.path) as file:
+        with _open(self.path) as file, ONE_AT_A_TIME, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # of GDAL's own scratch file
             reproject(
                 rasterio.band(file, 1), heights, dst_transform=transform, dst_crs=crs,
                 dst_nodata=np.nan, resampling=Resampling.bilinear, tolerance=0,

@@ -45,4 +45,6 @@ def name_of(path: Path) -> str:
     if is_glob(path):
         names = [found.stem for found in files_of(path)]
         return os.path.commonprefix(names).rstrip("._- ") or path.absolute().parent.name
+    if path.name.lower().endswith((".safe", ".safe.zip")):
+        return path.name[: path.name.lower().rindex(".safe")]
     return path.name if path.is_dir() else _ENDINGS.sub("", path.name) or path.stem

@@ -14,14 +14,14 @@ import xarray as xr
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, SceneError
 from sar2opt.scenes import vendors
-from sar2opt.scenes.files import files_of, is_glob
+from sar2opt.scenes.files import files_of, is_glob, name_of
 from sar2opt.scenes.mosaic import join
 from sar2opt.scenes.opened import Opened, cut
 
 _MOST_FILES = 500
 _TIFF = (".tif", ".tiff")
 _LAYER = re.compile(
-    r"[-_. ](ls_map|inc_map(_ell)?|dem|rgb|area|scatter|mask|linci|date|coh|phi|shape|nlooks|"
+    r"(?:^|[-_. ])(?:coh|phi|phase|coherence)(?=$|[-_. ])|[-_. ](ls_map|inc_map(_ell)?|dem|rgb|area|scatter|mask|linci|date|coh|phi|shape|nlooks|"
     r"(local_)?inc\w*_angle|incidence|angle|number_of_looks|rtc_(anf|area)\w*|browse|thumbnail|"
     r"B\d\d?A?|QA60|SCL)$",
     re.IGNORECASE,
@@ -46,9 +46,9 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     opened = [scene for file in files if (scene := _open(file, whole)) is not None]
     if not opened:
         raise BandError(f"{path}: no file has a band {settings.polarisation}")
-    scene = join(opened, path.name)
+    scene = join(opened, name_of(path))
     if layers:
-        names = ", ".join(sorted({_LAYER.search(file.stem).group(1) for file in layers}))  # type: ignore[union-attr]
+        names = ", ".join(sorted({file.stem for file in layers}))
         scene.attrs["assumptions"].append(f"layers left out, as no backscatter: {names}")
     return cut(scene, settings.aoi).raster(chunks)
 

@@ -16,11 +16,12 @@ import xarray as xr
 from sar2opt.config import SceneSettings, parse_config
 from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.raster import SAR_BANDS, describe
+from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import Power, to_db
-from sar2opt.scenes import folder, geotiff, palsar, stac, vendors
-from sar2opt.scenes.files import anchored
+from sar2opt.scenes import folder, geotiff, palsar, sentinel1, stac, vendors
+from sar2opt.scenes.files import anchored, files_of
 
-READERS: tuple[ModuleType, ...] = (folder, palsar, stac, vendors, geotiff)
+READERS: tuple[ModuleType, ...] = (sentinel1, folder, palsar, stac, vendors, geotiff)
 
 _INFO_CHUNK = 128  # pixels; small, so that a sparse sample of chunks reads little
 _INFO_GRID = 12  # chunks a side
@@ -34,6 +35,8 @@ def open_scene(
     nodata: float | None = None,
     polarisation: str = "auto",
     aoi: str | Path | None = None,
+    calibration: str = "auto",
+    noise: str = "subtract",
     geocode: str = "auto",
     crs: str | None = None,
     resolution: float | None = None,
@@ -50,6 +53,9 @@ def open_scene(
     file does not name. ``aoi`` is a vector file in any CRS: the scene is cut to its bounding box,
     and pixels whose centre lies outside its polygons are NaN.
 
+    A Sentinel-1 GRD product, folder or zip, is calibrated: ``calibration`` is auto (gamma0),
+    sigma0, gamma0, beta0 or none, and ``noise`` subtract or keep.
+
     Radar geometry is laid on the map: ``geocode`` says how (gcp, ellipsoid, terrain with the
     heights in ``dem``), ``crs`` and ``resolution``, or ``like``, a raster file, on which grid;
     by default it is UTM at the product's pixel spacing. A scene that lies on a map already keeps
@@ -65,6 +71,7 @@ def open_scene(
     """
     asked = {
         "scale": scale, "nodata": nodata, "polarisation": polarisation, "aoi": aoi,
+        "calibration": calibration, "noise": noise,
         "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
     }  # fmt: skip
     settings = parse_config(asked, SceneSettings, "open_scene")
@@ -80,13 +87,19 @@ def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
     """Return what ``open_scene(path, **how)`` would give, as plain values in reading order.
 
     Adds to ``raster.describe``: the scale of the file, whether it is simulated, and, estimated
-    from a fixed sample of small chunks, the share of valid pixels and the backscatter in dB at
-    the 1st, 50th and 99th percentile of each band (None for a band without valid pixels).
+    from a fixed sample of small chunks, the equivalent number of looks unless the file states it,
+    the share of valid pixels and the backscatter in dB at the 1st, 50th and 99th percentile of
+    each band (None for a band without valid pixels).
     """
     scene = open_scene(path, **{**how, "chunks": _INFO_CHUNK})
-    _, rows, cols = scene.data.numblocks
-    steps = (-(-rows // _INFO_GRID), -(-cols // _INFO_GRID))
-    sample = scene.data.blocks[:, :: steps[0], :: steps[1]].compute()
+    quick = getattr(_find_reader(Path(path)), "quick_sample", None)
+    if quick and not how.get("aoi"):
+        asked = {name: value for name, value in how.items() if name != "chunks"}
+        sample, where = quick(Path(path), parse_config(asked, SceneSettings, "scene_info"))
+    else:
+        _, rows, cols = scene.data.numblocks
+        steps = (-(-rows // _INFO_GRID), -(-cols // _INFO_GRID))
+        sample, where = scene.data.blocks[:, :: steps[0], :: steps[1]].compute(), "everywhere"
     backscatter = {
         str(name): _quantiles_db(band) for name, band in zip(scene.band.values, sample, strict=True)
     }
@@ -94,9 +107,20 @@ def scene_info(path: str | Path, **how: Any) -> dict[str, Any]:
         **describe(scene),
         "input_scale": scene.attrs["input_scale"],
         "simulated": scene.attrs["simulated"],
+        "looks": _looks(scene, sample),
         "valid_share": round(float(np.isfinite(sample).mean()), 3),
         "backscatter_db": backscatter,
+        "sampled": where,
     }
+
+
+def _looks(scene: xr.DataArray, sample: Power) -> str:
+    if "looks" in scene.attrs:
+        return f"{scene.attrs['looks']:g}, as the file says"
+    try:
+        return f"{estimate_looks(sample):.1f}, estimated from the scene"
+    except SceneError:
+        return "too few valid pixels to tell"
 
 
 def _quantiles_db(power: Power) -> list[float] | None:
@@ -104,6 +128,12 @@ def _quantiles_db(power: Power) -> list[float] | None:
     if valid.size == 0:
         return None
     return [round(float(value), 1) for value in np.quantile(valid, _QUANTILES)]
+
+
+def scene_files(path: Path) -> list[Path]:
+    """Return the files that a scene's pixels depend on."""
+    files = getattr(_find_reader(path), "files", None)
+    return list(files(path)) if files else files_of(path)
 
 
 def _find_reader(path: Path) -> ModuleType:

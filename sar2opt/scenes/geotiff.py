@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from sar2opt.sar.geolocation import GeolocationGrid
 from sar2opt.sar.radiometry import DISPLAY_SPAN_DB, Power, check_scale, infer_scale
 from sar2opt.scenes import metadata
 from sar2opt.scenes.aoi import pixel_window, read_aoi
-from sar2opt.scenes.blocks import BlockSource, file_stamp, open_raster
+from sar2opt.scenes.blocks import BlockSource, check_length, file_stamp, open_raster
 from sar2opt.scenes.gcps import gcp_grid
 from sar2opt.scenes.geometry import MapGeometry
 from sar2opt.scenes.opened import Opened
@@ -34,7 +33,6 @@ from sar2opt.scenes.warp import WarpedSource, geocoded, warp
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big TIFF
 _MOST_PIXELS = 2**36  # 50 times the largest Sentinel-1 scene; a header may claim anything
-_MOST_BLOCKS = 500_000  # checked from the end, in two seconds
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -75,7 +73,7 @@ def open_tiff(
             _refuse_unsuitable(file, header)
             place = gcp_grid(file) if in_radar_geometry(file) else scene_geobox(file)
             if not name.startswith("/vsi"):
-                _check_length(file, Path(name))
+                check_length(file, Path(name).stat().st_size)
             source, names, attrs = _understand(file, header, settings, gain)
             if isinstance(place, GeoBox) and not (
                 settings.crs or settings.resolution or settings.like
@@ -150,24 +148,6 @@ def _refuse_unsuitable(file: rasterio.DatasetReader, header: metadata.Header) ->
         raise SceneError(
             f"{file.name}: this is a picture in colour, not SAR: give a file with one band of "
             "backscatter for each polarisation"
-        )
-
-
-def _check_length(file: rasterio.DatasetReader, path: Path) -> None:
-    """Raise ``SceneError`` if a block lies beyond the end of the file, without reading any."""
-    height, width = file.block_shapes[0]
-    bands = file.indexes[:1] if file.interleaving.name == "pixel" else file.indexes
-    rows, cols = range(-(-file.height // height)), range(-(-file.width // width))
-    end = 0
-    for band, row, col in islice(product(bands, rows[::-1], cols[::-1]), _MOST_BLOCKS):
-        start = file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
-        if start is not None:  # else the block was never written: all no data
-            size = file.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
-            end = max(end, int(start) + int(size))
-    if end > path.stat().st_size:
-        raise SceneError(
-            f"{path}: the file is cut off: it has {path.stat().st_size} bytes, but its pixels "
-            f"reach to byte {end}: fetch it again"
         )
 
 

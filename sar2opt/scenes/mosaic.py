@@ -42,6 +42,7 @@ def join(scenes: Sequence[Opened], name: str) -> Opened:
     names = [band for band in SAR_BANDS if any(band == of for of, _ in tiles)]
     of_band = tuple(tuple(tile for of, tile in tiles if of == band) for band in names)
     _check_cover(dict(zip(names, of_band, strict=True)), geobox, name)
+    _refuse_copies(dict(zip(names, of_band, strict=True)), name)
     sentence = f"{len(scenes)} files joined on one grid ({geobox.crs})"
     moved = sum(tile.offset is None for _, tile in tiles)
     if moved:
@@ -117,3 +118,16 @@ def _check_cover(tiles: dict[str, tuple[Tile, ...]], geobox: GeoBox, name: str) 
                 f"{name}: mixed polarisations: {first[0]} and {band} share {share:.0%} of what "
                 f"they cover: say --polarisation {first[0]} or {band}, or give the missing files"
             )
+
+
+def _refuse_copies(tiles: dict[str, tuple[Tile, ...]], name: str) -> None:
+    """Raise where two files of one polarisation cover the same: two dates, or two versions."""
+    for band, of in tiles.items():
+        for number, tile in enumerate(of):
+            for other in of[number + 1 :]:
+                shared = tile.footprint.intersection(other.footprint).area
+                if shared > _ALIKE * min(tile.footprint.area, other.footprint.area):
+                    raise SceneError(
+                        f"{name}: two files of {band} cover the same ground, as two dates or two "
+                        "versions do: give one of them"
+                    )

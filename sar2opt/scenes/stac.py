@@ -38,6 +38,14 @@ def accepts(path: Path) -> bool:
     return bool(address_of(path)) or (path.suffix.lower() == ".json" and path.is_file())
 
 
+def files(path: Path) -> list[Path]:
+    """Return the files on disk that an item's pixels depend on: itself, and its local assets."""
+    if address_of(path):
+        return []
+    hrefs = _assets(_item(path), path).values()
+    return [path, *(Path(href) for href in hrefs if not href.startswith("/vsicurl/"))]
+
+
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     """Return the backscatter of an item, lazily; raises as ``open_scene`` says."""
     address = address_of(path)
@@ -83,6 +91,8 @@ def _item(path: Path) -> pystac.Item:
 
 def _fetch(address: str) -> dict[str, Any]:
     with urlopen(address, timeout=_WAIT_S) as answer:
+        if not address_of(Path(answer.url)):
+            raise ValueError(f"it leads to {answer.url}, which is not at http(s)")
         text = answer.read(_MOST_BYTES + 1)
     told = json.loads(text) if len(text) <= _MOST_BYTES else None
     if not isinstance(told, dict):
@@ -147,6 +157,8 @@ def _place(href: str, path: Path) -> str:
         return f"/vsicurl/{address}"
     if "://" in href or href.startswith("/vsi") or address_of(path):
         raise SceneError(f"{path}: {href} is not read: give an item whose assets are at https")
+    if not Path(href).resolve().is_relative_to(path.resolve().parent):
+        raise SceneError(f"{path}: its asset {href} lies outside the item's folder: refused")
     if not Path(href).is_file():
         raise SceneError(f"{path}: its asset {href} is missing: put it there")
     return href

@@ -23,19 +23,28 @@ def sample(raster: xr.DataArray) -> npt.NDArray[np.float32]:
     The windows lie on a fixed grid over the scene, so the sample is the same on every run and
     machine. Where they find next to no data, the scene is thinned block by block instead.
     """
-    rows, cols = raster.shape[1], raster.shape[2]
-    across = np.concatenate([np.arange(x, min(x + SIDE, cols)) for x in _origins(cols)])
-    # a row of windows is read at once: that takes no more blocks of the file than one by one
-    strips = [Window(y, min(y + SIDE, rows), 0, cols) for y in _origins(rows)]
-    with ThreadPoolExecutor(count_workers(0)) as pool:
-        parts = pool.map(lambda strip: _flat(read_padded(raster, strip)[:, :, across]), strips)
-        found = np.concatenate(list(parts), axis=1)
+    found = _flat(sample_windows(raster))
     if np.isfinite(found).sum() < ENOUGH:
+        rows, cols = raster.shape[1], raster.shape[2]
         step = max(1, int((rows * cols / 4_000_000) ** 0.5))
         blocks = Plan((rows, cols), 1024, 1).blocks()
         thinned = [_flat(read_padded(raster, block))[:, ::step] for block in blocks]
         found = np.concatenate(thinned, axis=1)
     return found
+
+
+def sample_windows(raster: xr.DataArray) -> npt.NDArray[np.float32]:
+    """Return the windows of the grid side by side, as one ``(band, y, x)``, NaN where no data.
+
+    Windows are 64 pixels a side, so that blocks of 8 x 8 pixels, say, never lie across two.
+    """
+    rows, cols = raster.shape[1], raster.shape[2]
+    across = np.concatenate([np.arange(x, min(x + SIDE, cols)) for x in _origins(cols)])
+    # a row of windows is read at once: that takes no more blocks of the file than one by one
+    strips = [Window(y, min(y + SIDE, rows), 0, cols) for y in _origins(rows)]
+    with ThreadPoolExecutor(count_workers(0)) as pool:
+        parts = pool.map(lambda strip: read_padded(raster, strip)[:, :, across], strips)
+        return np.concatenate(list(parts), axis=1)
 
 
 def _origins(size: int) -> list[int]:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.sar.speckle import boxcar
 from sar2opt.training.baselines import serves, target_of
+from sar2opt.training.box_mean import box_mean
 from sar2opt.training.conformal import PlaceScores, score
 from sar2opt.training.judge import AS_GREY, like
 from sar2opt.training.methods import Paint
@@ -39,7 +39,7 @@ def place_scores(
 
 def local_mean(sar: Image) -> npt.NDArray[np.float32]:
     """Return normalised backscatter averaged over 9 x 9 pixels with data."""
-    return boxcar(sar, NEIGHBOURHOOD)
+    return box_mean(sar, NEIGHBOURHOOD)
 
 
 def _scores(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from sar2opt.training.pairs import SPLITS, Pair
 from sar2opt.training.tagger import TaggerTraining, WeakPair
 from sar2opt.training.translator import TranslatorTraining
 
-COPERNICUS = "Contains modified Copernicus Sentinel data 2017 to 2021"
-SOURCES = (
-    f"{COPERNICUS}; scenes: VolkovVl/Optical-SAR-dataset, redistribution and change allowed",
+ENCODER = "Encoder: EfficientNet-lite0, ImageNet weights, Apache-2.0"
+TAGGER_SOURCES = (
+    "Contains modified Copernicus Sentinel data 2017 to 2021; scenes: "
+    "VolkovVl/Optical-SAR-dataset, redistribution and change allowed",
     "SEN1-2 samples, CC BY 4.0 (Schmitt et al. 2018)",
     "vivid: Sentinel-1 and Sentinel-2 chips collected by geodrak/OMBRIA, which has no licence "
     "file; the images are modified Copernicus Sentinel data, whose terms allow use and adaptation",
-    "Encoder: EfficientNet-lite0, ImageNet weights, Apache-2.0",
+    ENCODER,
 )
 LIMITS = (
     "evidence of any kind: the picture is a guess of what an optical sensor would show, and small "
@@ -30,6 +32,7 @@ LIMITS = (
     "sensors other than C-band SAR at about 10 m, and places unlike those it was trained on: the "
     "trust layer does not know what it has never seen",
 )
+NO_NOTICES = "the set of pairs names no sources or licences: its configuration has no notices"
 LABEL_SOURCES = (
     "EuroSAT, MIT (Helber et al. 2019)",
     "WorldCover chips: ESA WorldCover, CC BY 4.0; their repository states MIT in its README, "
@@ -55,14 +58,23 @@ COMMON: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class About:
+    """What a card says that neither the checkpoint nor the pairs can."""
+
+    recipe: str = "CONFIG"  # the file of the configuration
+    remarks: str = ""
+    notices: tuple[str, ...] = ()  # of the set of pairs: sources, licences
+    blend: str = "none"  # what was mixed into the weights
+
+
 def translator_card(
     config: TranslatorTraining,
     net: Generator,
     pairs: Sequence[Pair],
     seen: InputRange,
     step: int,
-    recipe: str,
-    remarks: str,
+    about: About,
 ) -> Card:
     """Return the card of a translator trained on ``pairs``; looks and figures come later."""
     return Card(
@@ -77,9 +89,10 @@ def translator_card(
         margin=find_margin(net, config.generator.channels_in),
         input_range=seen,
         training={
-            "command": f"sar2opt train {recipe} --data PAIRS --out OUT, {step} steps",
+            "command": f"sar2opt train {about.recipe} --data PAIRS --out OUT, {step} steps",
             "protocol": SPLIT,
-            "remarks": remarks or "none",
+            "remarks": about.remarks or "none",
+            "blended in": about.blend,
             "pairs by source": _counts(pairs),
             "tones (gain, offset per band)": {
                 pair.source: str([(round(a, 3), round(b, 3)) for a, b in pair.tone])
@@ -88,7 +101,7 @@ def translator_card(
             "configuration": str(config.model_dump()),
         },
         figures={},
-        licences=SOURCES,
+        licences=(*(about.notices or (NO_NOTICES,)), *((ENCODER,) if config.pretrained else ())),
         **COMMON,
     )
 
@@ -139,6 +152,6 @@ def tagger_card(
             "configuration": str(config.model_dump(exclude={"sources"})),
         },
         figures=figures,
-        licences=(*SOURCES, *LABEL_SOURCES),
+        licences=(*TAGGER_SOURCES, *LABEL_SOURCES),
         **COMMON,
     )

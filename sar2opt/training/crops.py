@@ -14,10 +14,13 @@ from scipy import ndimage
 from sar2opt.config import Settings
 from sar2opt.errors import ConfigError
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.sar.speckle import boxcar
+from sar2opt.training.box_mean import box_mean
 from sar2opt.training.pairs import Image, Look, Pair, normalise_db, split_of
 
 T = TypeVar("T", bound=np.generic)
+
+TRIES = 8
+LEAST_KNOWN = 0.5  # share of a crop
 
 
 class AugmentSettings(Settings):
@@ -90,14 +93,23 @@ class CropSampler:
     def _window(self, pair: Pair) -> tuple[slice, slice]:
         """Draw a window; half of the time the most varied of four, so that coasts, rivers and
         edges of towns, which are rare, are learnt too."""
-        windows = []
-        for _ in range(4 if self.rng.random() < 0.5 else 1):
+        windows = [self._known_window(pair) for _ in range(4 if self.rng.random() < 0.5 else 1)]
+        return max(windows, key=lambda window: _variety(pair.decibel[window]))
+
+    def _known_window(self, pair: Pair) -> tuple[slice, slice]:
+        """Draw a window with data in half of it; what was drawn last where there seems to be none.
+
+        Chips that share ground with another split are blanked there, some of them nearly whole.
+        """
+        for _ in range(TRIES):
             y, x = (
                 int(self.rng.integers(0, max(size - self.crop, 0) + 1))
                 for size in pair.decibel.shape
             )
-            windows.append((slice(y, y + self.crop), slice(x, x + self.crop)))
-        return max(windows, key=lambda window: _variety(pair.decibel[window]))
+            window = (slice(y, y + self.crop), slice(x, x + self.crop))
+            if np.isfinite(pair.decibel[window][::8, ::8]).mean() >= LEAST_KNOWN:
+                break
+        return window
 
     def _shifted(self, window: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[slice, slice]:
         moved = []
@@ -120,7 +132,7 @@ class CropSampler:
             speckle: Image = np.float32(10.0) * np.log10(np.maximum(grains, 1e-4))
             return decibel + speckle.astype(np.float32)
         side = int(self.rng.choice((3, 5)))
-        mean = np.maximum(boxcar(10.0 ** (decibel / 10.0), side), 1e-9)
+        mean = np.maximum(box_mean(10.0 ** (decibel / 10.0), side), 1e-9)
         return np.where(np.isfinite(decibel), 10.0 * np.log10(mean), np.nan).astype(np.float32)
 
     def _calibrated(self, decibel: Image, level: float) -> Image:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from sar2opt.errors import TrainingError
 from sar2opt.nets.bundle import save_bundle
@@ -15,8 +17,9 @@ from sar2opt.nets.generator import LOOK_BANDS, SCALE_BANDS, Generator
 from sar2opt.nets.layers import fold_batch_norm
 from sar2opt.nets.models import Translator
 from sar2opt.sar.normalise import NormalisationSettings
+from sar2opt.training.baselines import serves
 from sar2opt.training.calibrate import place_scores
-from sar2opt.training.cards import LEGENDS, translator_card
+from sar2opt.training.cards import LEGENDS, About, translator_card
 from sar2opt.training.checkpoint import read_state
 from sar2opt.training.conformal import (
     PERCENT,
@@ -25,10 +28,11 @@ from sar2opt.training.conformal import (
     fit_quantiles,
     half_width,
 )
+from sar2opt.training.failures import draw_failures
 from sar2opt.training.judge import Row, judge
 from sar2opt.training.methods import translator_method, translator_paint
 from sar2opt.training.pairs import Look as LookName
-from sar2opt.training.pairs import Pair, split_of
+from sar2opt.training.pairs import Pair, Split, split_of
 from sar2opt.training.translator import LOOKS, TranslatorTraining
 
 RANGE_QUANTILES = (0.05, 0.25, 0.5, 0.95)
@@ -40,50 +44,77 @@ def pack_translator(
     checkpoint: Path,
     pairs: Sequence[Pair],
     out: Path,
+    about: About | None = None,
     *,
-    recipe: str = "CONFIG",
-    remarks: str = "",
+    blend: Path | None = None,
+    share: float = 0.3,
 ) -> Path:
     """Write the averaged net of a checkpoint as a bundle ``out``, with its card; returns ``out``.
 
+    ``blend`` is a checkpoint of another training from the same start, of which the weights make
+    up ``share``: between a net that a discriminator made sharp and one without, sharpness is paid
+    for in error step by step (network interpolation: Wang et al. 2018, ESRGAN).
+
     Looks without pairs in the training and the validation places are left out: nothing would say
-    how far to trust them. ``recipe``, the file of the configuration, and ``remarks`` go into the
-    card. Raises ``TrainingError`` where no look is left.
+    how far to trust them. ``about`` goes into the card. Raises ``TrainingError`` where no look is
+    left.
     """
     state = read_state(checkpoint)
     config = TranslatorTraining.model_validate_json(state["config"])
     net = Generator(config.generator)
-    net.load_state_dict(state["nets"]["average"] if "nets" in state else state["net"])
+    net.load_state_dict(_weights(state) if blend is None else _blended(state, blend, share))
     net.eval().requires_grad_(False)
     known = [look for look in LOOKS if _has(pairs, look, "train") and _has(pairs, look, "val")]
     if not known:
         raise TrainingError("no look has both training and validation pairs: hold out some places")
-    card = translator_card(
-        config, net, pairs, input_range(pairs, config.norm), state["step"], recipe, remarks
-    )
+    about = about or About()
+    if blend is not None:
+        about = replace(about, blend=f"{share:.0%} of the weights: {read_state(blend)['config']}")
+    seen = input_range(pairs, config.norm)
+    card = translator_card(config, net, pairs, seen, state["step"], about)
+    smooth = {name for name in known if _only(pairs, name, config.smooth)}
     bare = {name: _look(name, (1.0,) * len(PERCENT)) for name in known}
     translator = _in_memory(card.model_copy(update={"looks": bare}), net)
+    methods = {name: translator_method(translator, name) for name in known}
     looks: dict[str, Look] = {}
     figures: dict[str, Any] = {}
-    for name in known:
+    for name, method in methods.items():
         paint = translator_paint(translator, name)
         fitted = place_scores(paint, pairs, config.norm, name, "val")
         scores = fit_quantiles([place.scores for place in fitted])
-        looks[name] = _look(name, tuple(float(f"{value:.4g}") for value in scores))
+        table = tuple(float(f"{value:.4g}") for value in scores)
+        looks[name] = _look(name, table, averaged_only=name in smooth)
         if _has(pairs, name, "test"):
             held = place_scores(paint, pairs, config.norm, name, "test")
             figures[f"trust, look {name}, 90 % interval"] = _coverage(held, scores)
-            rows = judge({config.name: translator_method(translator, name)}, pairs, config.norm,
-                         name)  # fmt: skip
-            figures |= _tables(name, rows)
+            figures |= _tables(name, judge({config.name: method}, pairs, config.norm, name))
     if "natural" in looks:
         looks["clear"] = _clear(pairs, looks["natural"])
+    sheet = out.with_name(f"{out.stem}_failures.jpg")
+    if draw_failures(methods, pairs, config.norm, sheet):
+        figures["worst test places"] = f"![backscatter, generated and real]({sheet.name})"
     default = config.default_look if config.default_look in looks else known[0]
     save_bundle(
         net, card.model_copy(update={"looks": looks, "default_look": default, "figures": figures}),
         out,
     )  # fmt: skip
     return out
+
+
+def _weights(state: dict[str, Any]) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = state["nets"]["average"] if "nets" in state else state["net"]
+    return weights
+
+
+def _blended(state: dict[str, Any], blend: Path, share: float) -> dict[str, Tensor]:
+    """Return the weights between two checkpoints; raises ``TrainingError`` if they do not fit."""
+    first, second = _weights(state), _weights(read_state(blend))
+    if {n: v.shape for n, v in first.items()} != {n: v.shape for n, v in second.items()}:
+        raise TrainingError(f"{blend}: its net is not of the same kind, and cannot be blended in")
+    return {
+        name: value.lerp(second[name], share) if value.dtype.is_floating_point else value
+        for name, value in first.items()
+    }
 
 
 def input_range(pairs: Sequence[Pair], norm: NormalisationSettings) -> InputRange:
@@ -104,20 +135,23 @@ def input_range(pairs: Sequence[Pair], norm: NormalisationSettings) -> InputRang
     )
 
 
-def _has(pairs: Sequence[Pair], look: LookName, split: str) -> bool:
-    # natural colour has a luminance, so it teaches and judges the grey look too
-    looks = ("grey", "natural") if look == "grey" else (look,)
-    return any(pair.split == split and pair.look in looks for pair in pairs)
+def _has(pairs: Sequence[Pair], look: LookName, split: Split) -> bool:
+    return any(serves(pair, look) for pair in split_of(pairs, split))
 
 
-def _look(name: LookName, scores: tuple[float, ...]) -> Look:
+def _only(pairs: Sequence[Pair], look: LookName, sources: Sequence[str]) -> bool:
+    """Return whether a look was taught by none but these sources."""
+    return all(pair.source in sources for pair in split_of(pairs, "train") if serves(pair, look))
+
+
+def _look(name: LookName, scores: tuple[float, ...], *, averaged_only: bool = False) -> Look:
     bands = LOOK_BANDS[name]
     return Look(
         bands=bands,
         scale=SCALE_BANDS[name],
         affine=tuple(tuple(row) for row in np.eye(len(bands), len(bands) + 1).tolist()),
         legend=LEGENDS[name],
-        averaged_only=name == "vivid",
+        averaged_only=averaged_only,
         scores=scores,
     )
 

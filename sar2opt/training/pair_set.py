@@ -48,6 +48,12 @@ class PairSet:
     pairs: list[Pair]
     facts: dict[str, Any]
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must be said of the data: sources and licences."""
+        notices = self.facts.get("notices", ())
+        return tuple(str(notice) for notice in notices) if isinstance(notices, list) else ()
+
 
 class GroundEntry(Settings):
     """Where a pair lies on the Earth."""

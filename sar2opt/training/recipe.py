@@ -17,7 +17,7 @@ from sar2opt.nets.bundle import save_bundle
 from sar2opt.nets.generator import Generator
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.tiles.engine import keep_freed_memory
-from sar2opt.training.cards import tagger_card
+from sar2opt.training.cards import About, tagger_card
 from sar2opt.training.checkpoint import CHECKPOINT
 from sar2opt.training.crops import CropSampler
 from sar2opt.training.evaluate_tags import merged, on_true_labels, on_weak_labels, summary
@@ -28,12 +28,15 @@ from sar2opt.training.pack import pack_translator
 from sar2opt.training.pair_set import read_set
 from sar2opt.training.pairs import Pair, normalise_db
 from sar2opt.training.parallel import is_first, join, leave, own_device, own_rank
+from sar2opt.training.semantics import save_teacher
 from sar2opt.training.sources import read_pairs
 from sar2opt.training.student import train_student
 from sar2opt.training.tagger import TaggerTraining, WeakPair, label_weakly, train_teacher
 from sar2opt.training.translator import TranslatorStep, TranslatorTraining
 from sar2opt.training.unpaired import UnpairedStep
 from sar2opt.training.watch import Watcher
+
+TEACHER = "teacher.safetensors"  # what ``sar2opt evaluate --teacher`` reads
 
 
 def train(
@@ -59,17 +62,18 @@ def train(
 
 def _translator(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:
     config = load_config(config_file, TranslatorTraining)
-    pairs = read_set(data, sources=config.weights or None).pairs
+    found = read_set(data, sources=config.weights or None)
     join()
     try:
-        train_translator(config, pairs, out, resume=resume, device=own_device(device))
+        train_translator(config, found.pairs, out, resume=resume, device=own_device(device))
     finally:
         leave()
     bundle = out / f"{config.name}.safetensors"
     if not is_first():
         return bundle
     recipe = f"{config_file.parent.name}/{config_file.name}".removeprefix("/")
-    return pack_translator(out / CHECKPOINT, pairs, bundle, recipe=recipe)
+    about = About(recipe, notices=found.notices)
+    return pack_translator(out / CHECKPOINT, found.pairs, bundle, about)
 
 
 def train_translator(
@@ -107,6 +111,7 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
     config = load_config(config_file, TaggerTraining)
     chips = read_label_chips(data)
     teacher = train_teacher(config, chips, out, resume=resume)
+    save_teacher(teacher, out / TEACHER)
     pairs = read_pairs(data, config.sources, config.norm)
     weak = label_weakly(teacher, pairs, chips, config.confidence)
     begun = (out / "student" / "checkpoint.pt").exists()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sar2opt.errors import ModelError
@@ -22,10 +22,15 @@ NATURAL_ONLY = "the teacher knows natural colour only"
 NO_TEACHER = "no --teacher was given"
 
 
+def save_teacher(teacher: nn.Module, path: Path) -> None:
+    """Write the weights of the teacher, for ``load_teacher``."""
+    save_file({name: value.contiguous() for name, value in teacher.state_dict().items()}, path)
+
+
 def load_teacher(path: Path) -> nn.Module:
     """Return the optical land-cover teacher with the weights of ``path``; raises ``ModelError``.
 
-    The file holds the state of the net that ``training.tagger.make_teacher`` builds.
+    The file is one of ``save_teacher``; the net is that of ``training.tagger.make_teacher``.
     """
     from sar2opt.training.tagger import make_teacher  # builds a net: only where there is a teacher
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.nets.tagger import CLASSES
-from sar2opt.sar.speckle import boxcar
 from sar2opt.training.average import Averager, set_norms
+from sar2opt.training.box_mean import box_mean
 from sar2opt.training.crops import turned
 from sar2opt.training.labels import IGNORE, LabelChip, restretch, tone_of
 from sar2opt.training.loop import Schedule, train_loop
@@ -155,7 +155,7 @@ def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool
     brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
     """
     valid = np.isfinite(pair.decibel)
-    mean = boxcar(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
+    mean = box_mean(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
     relative = 10.0 * np.log10(np.maximum(mean, 1e-9)) - pair.levels[0]  # dB
     built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
     dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)

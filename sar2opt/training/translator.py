@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.config import Settings
+from sar2opt.errors import ConfigError
+from sar2opt.nets.bundle import find_bundle, load_net
 from sar2opt.nets.discriminator import MultiScaleDiscriminator, scores_of
 from sar2opt.nets.generator import LOOK_BANDS, Generator, GeneratorSettings
 from sar2opt.nets.losses import (
@@ -39,7 +41,7 @@ class LossSettings(Settings):
 
     l1: float = 1.0
     perceptual: float = 0.1
-    texture: float = Field(0.02, description="local strength of gradients: sharpness at least cost")
+    texture: float = Field(0.02, description="local contrast in the perceptual features")
     texture_share: float = Field(0.7, description="of the target's; above it, grain is invented")
     adversarial: float = 0.01
     feature_matching: float = 0.1
@@ -64,7 +66,31 @@ class TranslatorTraining(TrainingSettings):
     generator: GeneratorSettings = GeneratorSettings()
     mixed_precision: bool = Field(False, description="bfloat16; worth it on GPUs")
     pretrained: bool = Field(True, description="start the encoder from ImageNet weights")
+    start: str = Field("", description="bundle to go on from, all of it: a name or .safetensors")
     default_look: Look = "natural"
+
+
+def first_generator(config: TranslatorTraining) -> Generator:
+    """Return the net that a training begins with: of a bundle, or with an ImageNet encoder.
+
+    Raises ``ModelError`` where there is no such bundle, ``ConfigError`` where it does not fit.
+    """
+    generator = Generator(config.generator)
+    if config.start:
+        net, card = load_net(find_bundle(config.start))
+        if (
+            not isinstance(net, Generator)
+            or GeneratorSettings.model_validate(card.settings) != config.generator
+            or card.normalisation != config.norm
+        ):
+            raise ConfigError(
+                f"start = {config.start!r}: that bundle is of another kind of net, or normalises "
+                "its input otherwise: take [generator] and the norm_ settings from its card"
+            )
+        generator.load_state_dict(net.state_dict())
+    elif config.pretrained:
+        load_encoder(generator.encoder)
+    return generator
 
 
 class Batch:
@@ -105,9 +131,7 @@ class TranslatorStep:
 
     def __init__(self, config: TranslatorTraining, sampler: CropSampler, device: str) -> None:
         self.config, self.sampler, self.device = config, sampler, device
-        self.generator = Generator(config.generator)
-        if config.pretrained:
-            load_encoder(self.generator.encoder)
+        self.generator = first_generator(config)
         self.discriminator = MultiScaleDiscriminator(channels_in=1 + 3 + len(LOOKS))
         self.features = PerceptualFeatures()
         for net in (self.generator, self.discriminator, self.features):
@@ -162,7 +186,7 @@ class TranslatorStep:
         }
         if progress < loss.sharpen_from:  # before it knows where things are, grain is noise
             return terms
-        terms["texture"] = (loss.texture, texture(image, target, mask, loss.texture_share))
+        terms["texture"] = (loss.texture, texture(features, wanted, mask, loss.texture_share))
         if loss.adversarial > 0:
             real, fake = (self._judged(batch, part) for part in (target, image.detach()))
             terms["critic"] = (0.0, self._train_critic(real, fake))

@@ -18,7 +18,8 @@ from sar2opt.nets.losses import hinge_discriminator, laplace_nll, masked_mean
 from sar2opt.training.average import Averager, set_norms
 from sar2opt.training.crops import CropSampler
 from sar2opt.training.parallel import share_gradients
-from sar2opt.training.translator import Batch, Painted, TranslatorTraining
+from sar2opt.training.pretrained import load_encoder
+from sar2opt.training.translator import Batch, Painted, TranslatorTraining, first_generator
 
 HIGH, LOW = 1.0, -3.0  # range of normalised backscatter
 
@@ -28,12 +29,9 @@ class UnpairedStep:
 
     def __init__(self, config: TranslatorTraining, sampler: CropSampler, device: str) -> None:
         self.config, self.sampler, self.device = config, sampler, device
-        self.generator = Generator(config.generator)
+        self.generator = first_generator(config)
         self.back = Generator(config.generator.model_copy(update={"channels_in": 3}))
         if config.pretrained:
-            from sar2opt.training.pretrained import load_encoder
-
-            load_encoder(self.generator.encoder)
             load_encoder(self.back.encoder)
         self.judge_optical = MultiScaleDiscriminator(channels_in=3)
         self.judge_sar = MultiScaleDiscriminator(channels_in=1)

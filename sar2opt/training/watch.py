@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image as Picture
-from PIL import ImageDraw
 from torch import nn
 
 from sar2opt.nets.losses import perceptual
-from sar2opt.sar.normalise import DARKEST, NormalisationSettings
+from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.checkpoint import read_log
 from sar2opt.training.crops import Crop
-from sar2opt.training.pairs import Image, Pair, normalise_db, split_of
+from sar2opt.training.pairs import Pair, normalise_db, split_of
 from sar2opt.training.pretrained import PerceptualFeatures
+from sar2opt.training.sheet import Column, draw_sheet, middle
 from sar2opt.training.translator import Batch, Painted
 
-SIDE = 256  # pixels of a crop
 MOST = 6  # crops a source
 SHOWN = 2  # of them drawn
 
@@ -61,14 +59,14 @@ class Watcher:
             with torch.inference_mode():
                 image = Painted(net(batch.sar), batch).image
                 rows[source] = self._figures(image, batch)
-            drawn += [(batch, image, number) for number in range(min(SHOWN, len(crops)))]
+            drawn += [_column(batch, image, number) for number in range(min(SHOWN, len(crops)))]
         figures = {
             name: float(np.mean([row[name] for row in rows.values()]))
             for name in ("score", "l1", "sharpness")
         } if rows else {}  # fmt: skip
         self._tell(step, figures, rows)
         if drawn:
-            _draw_samples([_column(*item) for item in drawn], self._out / f"samples/{step:06d}.png")
+            draw_sheet(drawn, self._out / f"samples/{step:06d}.png")
         draw_curves(self._out)
         return figures
 
@@ -129,35 +127,15 @@ def _spread(val: Sequence[Pair], source: str) -> list[Pair]:
 
 def _central(pair: Pair, norm: NormalisationSettings) -> Crop:
     """Return the middle of a pair as a crop, its sides multiples of 8."""
-    sides = [min(SIDE, size // 8 * 8) for size in pair.decibel.shape]
-    window = tuple(
-        slice((size - side) // 2, (size - side) // 2 + side)
-        for size, side in zip(pair.decibel.shape, sides, strict=True)
-    )
+    window = middle(pair.decibel.shape, multiple=8)
     sar = normalise_db(pair.decibel[window], pair.levels[0], norm)[None]
-    target = pair.image((window[0], window[1]))
+    target = pair.image(window)
     return Crop(pair.name, sar, np.repeat(target, 4 - len(target), 0)[:3], pair.look)
 
 
-def _column(batch: Batch, image: torch.Tensor, number: int) -> tuple[str, list[Image]]:
-    shown = (batch.sar[number] - DARKEST) / (NormalisationSettings().high - DARKEST)
-    sar = shown.expand(3, -1, -1)
-    parts = (sar, image[number], batch.target[number])
-    return batch.names[number], [part.clamp(0, 1).cpu().numpy() for part in parts]
-
-
-def _draw_samples(columns: list[tuple[str, list[Image]]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet = Picture.new("RGB", (len(columns) * (SIDE + 4), 3 * (SIDE + 4) + 16), "white")
-    draw = ImageDraw.Draw(sheet)
-    for number, (name, parts) in enumerate(columns):
-        x = number * (SIDE + 4)
-        draw.text((x + 2, 2), name[:40], fill="black")
-        for row, part in enumerate(parts):
-            pixels = (255 * part.transpose(1, 2, 0)).round().astype(np.uint8)
-            sheet.paste(Picture.fromarray(pixels), (x, 16 + row * (SIDE + 4)))
-    draw.text((2, sheet.height - 14), "backscatter, GENERATED, real", fill="red")
-    sheet.save(path)
+def _column(batch: Batch, image: torch.Tensor, number: int) -> Column:
+    parts = (part[number].cpu().numpy() for part in (batch.sar, image, batch.target))
+    return Column(batch.names[number], *parts)
 
 
 def _open_board(out: Path) -> Any:
