@@ -20,6 +20,7 @@ from sar2opt.scenes.files import name_of
 from sar2opt.scenes.sentinel1.annotation import parse_annotation
 from sar2opt.scenes.sentinel1.luts import parse_calibration, parse_noise
 from sar2opt.scenes.sentinel1.source import Channel, GrdSource
+from sar2opt.scenes.sentinel1.xml import Tree
 
 
 def window(quantity: str, *, old: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -188,3 +189,17 @@ def test_terrain_flattening_wants_gamma_nought(tmp_path: Path) -> None:
     safe = s1.write_safe(tmp_path)
     with pytest.raises(ConfigError, match="not of sigma0: leave out --calibration, or --dem"):
         open_scene(safe, calibration="sigma0", dem=tmp_path / "dem.tif")
+
+
+@pytest.mark.parametrize(
+    "text", ["2021-08-09T17:39:53.1Z", "2021-08-09T19:39:53.1+02:00", "2021-08-09T17:39:53.1"]
+)
+def test_times_are_utc(text: str) -> None:
+    time = Tree.parse(f"<a><b>{text}</b></a>".encode(), "x").time("b")
+    assert time == np.datetime64("2021-08-09T17:39:53.1", "ns")
+
+
+@pytest.mark.parametrize("text", ["9999-01-01", "-5000-01-01", "0001-01-01T00:00+14:00", "now"])
+def test_times_that_cannot_be_are_refused(text: str) -> None:
+    with pytest.raises(SceneError, match="b is no time"):
+        Tree.parse(f"<a><b>{text}</b></a>".encode(), "x").time("b")

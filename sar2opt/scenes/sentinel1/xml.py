@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -11,6 +12,8 @@ from defusedxml.common import DefusedXmlException
 
 from sar2opt.errors import SceneError
 from sar2opt.sar.geolocation import Floats
+
+_YEARS = (2014, 2100)
 
 
 class Tree:
@@ -63,14 +66,15 @@ class Tree:
         return int(value)
 
     def time(self, path: str) -> np.datetime64:
-        """Return a time, UTC."""
+        """Return a time, UTC; of the years that Sentinel-1 can have seen."""
         try:
-            time: np.datetime64 = np.datetime64(self.text(path), "ns")
-        except ValueError:
-            time = np.datetime64("NaT")
-        if np.isnat(time):
+            time = datetime.fromisoformat(self.text(path))
+            time = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+        except (ValueError, OverflowError):
+            time = datetime.min
+        if not _YEARS[0] <= time.year <= _YEARS[1]:  # beyond, datetime64 wraps without a word
             raise self.wrong(f"{path.strip('./')} is no time")
-        return time
+        return np.datetime64(time, "ns")
 
     def wrong(self, what: Any) -> SceneError:
         """Return the error that says what is wrong with the file."""
