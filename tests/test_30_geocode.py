@@ -104,7 +104,8 @@ def test_on_terrain_pixels_lie_where_range_and_doppler_say(tmp_path: Path) -> No
     dem = write_dem(tmp_path / "dem.tif", hill, CENTRE)
     whole = lay()[1]
     places = TerrainPositions(MODEL, Dem(str(dem), (0, 0), None), whole, flatten=False)
-    data, _ = warp(ramps(), GridGeometry(FLAT), whole, SPACING, SceneSettings(), places)
+    warped, _ = warp(ramps(), GridGeometry(FLAT), whole, SPACING, SceneSettings(), places)
+    data = warped[:, :, :]
     height = Dem(str(dem), (0, 0), None).heights(whole.affine, str(whole.crs), tuple(whole.shape))
     off = misplaced(data, whole, lambda lon, lat: MODEL.locate(lon, lat, height))
     assert off.max() < 0.1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 _GLOB = re.compile(r"[*?\[]")
 _ADDRESS = re.compile(r"^(https?):/+(.+)$", re.IGNORECASE)
-_ENDINGS = re.compile(r"(\.tar)?\.\w{1,8}$")
+_ENDING = re.compile(r"(\.SAFE\.zip|(\.tar)?\.[^.]*)$", re.IGNORECASE)
+_HALF = re.compile(r"[-_. ]+[vh]?$", re.IGNORECASE)  # what VV and VH begin with
 
 
 def address_of(path: Path) -> str:
@@ -28,7 +30,7 @@ def anchored(path: Path) -> Path:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files that a scene is made of, sorted; none for an address."""
+    """Return the files that ``path`` names, sorted: itself, or a glob's or folder's."""
     if address_of(path):
         return []
     if is_glob(path):
@@ -36,15 +38,23 @@ def files_of(path: Path) -> list[Path]:
         pattern = str(path.relative_to(path.anchor))
         return sorted(found for found in Path(path.anchor).glob(pattern) if found.is_file())
     if path.is_dir():
-        return sorted(found for found in path.rglob("*") if found.is_file())
+        return sorted(found for found in path.iterdir() if found.is_file())
     return [path]
 
 
 def name_of(path: Path) -> str:
     """Return the name of a scene: of a glob, what its files' names begin with."""
     if is_glob(path):
-        names = [found.stem for found in files_of(path)]
-        return os.path.commonprefix(names).rstrip("._- ") or path.absolute().parent.name
-    if path.name.lower().endswith((".safe", ".safe.zip")):
-        return path.name[: path.name.lower().rindex(".safe")]
-    return path.name if path.is_dir() else _ENDINGS.sub("", path.name) or path.stem
+        names = [found.stem for found in files_of(path)] or [""]
+        alike = takewhile(
+            lambda pair: pair[0] == pair[1], zip(min(names), max(names), strict=False)
+        )
+        start = "".join(letter for letter, _ in alike)
+        return (_HALF.sub("", start) if len(names) > 1 else start) or path.absolute().parent.name
+    if address := address_of(path):
+        name = PurePosixPath(urlsplit(address).path).name
+    elif path.is_dir():
+        return path.resolve().name.removesuffix(".SAFE") or "scene"
+    else:
+        name = path.name
+    return _ENDING.sub("", name) or name or "scene"

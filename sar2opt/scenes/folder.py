@@ -13,7 +13,7 @@ import xarray as xr
 
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, SceneError
-from sar2opt.scenes import vendors
+from sar2opt.scenes import geotiff, vendors
 from sar2opt.scenes.files import files_of, is_glob, name_of
 from sar2opt.scenes.mosaic import join
 from sar2opt.scenes.opened import Opened, cut
@@ -21,25 +21,27 @@ from sar2opt.scenes.opened import Opened, cut
 _MOST_FILES = 500
 _TIFF = (".tif", ".tiff")
 _LAYER = re.compile(
-    r"(?:^|[-_. ])(?:coh|phi|phase|coherence)(?=$|[-_. ])|[-_. ](ls_map|inc_map(_ell)?|dem|rgb|area|scatter|mask|linci|date|coh|phi|shape|nlooks|"
-    r"(local_)?inc\w*_angle|incidence|angle|number_of_looks|rtc_(anf|area)\w*|browse|thumbnail|"
-    r"B\d\d?A?|QA60|SCL)$",
+    r"(?:^|[-_. ])(?:coh|coherence|phi|phase|dem)(?:$|[-_. ])|"
+    r"[-_. ](?:ls_map|inc_map(?:_ell)?|(?:local_)?inc\w*_angle|incidence|angle|linci|"
+    r"rgb|area|scatter|mask|date|shape|nlooks|number_of_looks|rtc_(?:anf|area)\w*|"
+    r"browse|thumbnail|B\d\d?A?|QA60|SCL)$",
     re.IGNORECASE,
 )
 
 
 def accepts(path: Path) -> bool:
-    """Return whether ``path`` is a glob that finds TIFFs, or a folder that holds some."""
-    return (is_glob(path) or path.is_dir()) and bool(_tiffs(path))
+    """Return whether ``path`` is a glob that finds backscatter, or a folder that holds some."""
+    return (is_glob(path) or path.is_dir()) and any(map(geotiff.accepts, _backscatter(path)))
+
+
+def files(path: Path) -> list[Path]:
+    """Return the files on disk that the scene's pixels depend on."""
+    return [file for tiff in _backscatter(path) for file in vendors.files(tiff)]
 
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     """Return the files as one scene; raises as ``open_scene`` says, for whichever is at fault."""
-    files = _tiffs(path)
-    layers = [file for file in files if is_layer(file.stem)]
-    files = [file for file in files if file not in layers]
-    if not files:
-        raise SceneError(f"{path}: none of its TIFFs is backscatter: give the files themselves")
+    files = _backscatter(path)
     if len(files) > _MOST_FILES:
         raise SceneError(f"{path}: {len(files)} TIFFs are more than one pass has: give fewer")
     whole = settings.model_copy(update={"aoi": None})
@@ -47,8 +49,8 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     if not opened:
         raise BandError(f"{path}: no file has a band {settings.polarisation}")
     scene = join(opened, name_of(path))
-    if layers:
-        names = ", ".join(sorted({file.stem for file in layers}))
+    if layers := [file.stem for file in _tiffs(path) if is_layer(file.stem)]:
+        names = ", ".join(sorted(set(layers)))
         scene.attrs["assumptions"].append(f"layers left out, as no backscatter: {names}")
     return cut(scene, settings.aoi).raster(chunks)
 
@@ -69,6 +71,9 @@ def _open(file: Path, settings: SceneSettings) -> Opened | None:
         return None
 
 
+def _backscatter(path: Path) -> list[Path]:
+    return [file for file in _tiffs(path) if not is_layer(file.stem)]
+
+
 def _tiffs(path: Path) -> list[Path]:
-    files = files_of(path) if is_glob(path) else sorted(path.iterdir())
-    return [file for file in files if file.suffix.lower() in _TIFF and file.is_file()]
+    return [file for file in files_of(path) if file.suffix.lower() in _TIFF]

@@ -18,10 +18,10 @@ from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.raster import SAR_BANDS, describe
 from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import Power, to_db
-from sar2opt.scenes import folder, geotiff, palsar, sentinel1, stac, vendors
-from sar2opt.scenes.files import anchored, files_of
+from sar2opt.scenes import folder, palsar, sentinel1, stac, vendors
+from sar2opt.scenes.files import address_of, anchored, files_of, is_glob
 
-READERS: tuple[ModuleType, ...] = (sentinel1, folder, palsar, stac, vendors, geotiff)
+READERS: tuple[ModuleType, ...] = (sentinel1, folder, palsar, stac, vendors)
 
 _INFO_CHUNK = 128  # pixels; small, so that a sparse sample of chunks reads little
 _INFO_GRID = 12  # chunks a side
@@ -52,6 +52,9 @@ def open_scene(
     file's own nodata value. ``polarisation`` keeps one band, and names a single band that the
     file does not name. ``aoi`` is a vector file in any CRS: the scene is cut to its bounding box,
     and pixels whose centre lies outside its polygons are NaN.
+
+    A folder of GeoTIFFs, or a pattern such as ``"in/*_V?.tif"``, is one scene: polarisations,
+    slices and tiles of one pass, joined on one grid. A STAC item is its JSON file or http(s) address.
 
     A Sentinel-1 GRD product, folder or zip, is calibrated: ``calibration`` is auto (gamma0),
     sigma0, gamma0, beta0 or none, and ``noise`` subtract or keep.
@@ -137,20 +140,25 @@ def scene_files(path: Path) -> list[Path]:
 
 
 def _find_reader(path: Path) -> ModuleType:
-    try:
-        reader = next((one for one in READERS if one.accepts(path)), None)
-    except OSError as error:
-        if path.exists():
-            raise SceneError(f"{path}: {error.strerror}: check who may read it") from error
-        reader = None
-    if reader is not None:
-        return reader
-    if not path.exists():
+    here, pattern = path.exists(), is_glob(path)
+    if not (here or address_of(path) or (pattern and files_of(path))):
         raise SceneError(f"{path}: no such file: check the name")
-    if path.is_dir():
-        raise SceneError(f"{path}: this is a folder, and no scene lies in it: give one with TIFFs")
     if path.is_file() and path.stat().st_size == 0:
         raise SceneError(f"{path}: the file is empty (0 bytes): fetch it again")
-    raise SceneError(
-        f"{path}: not a GeoTIFF: if it is a raster, convert it (gdal_translate in out.tif)"
-    )
+    special = here and not (path.is_dir() or path.is_file())  # a pipe would wait for ever
+    try:
+        reader = next((one for one in READERS if not special and one.accepts(path)), None)
+    except OSError as error:
+        raise SceneError(f"{path}: {error.strerror}: check who may read it") from error
+    if reader is None and (path.is_dir() or pattern):
+        what = (
+            "this is a pattern, but none of its files is" if pattern else "this is a folder without"
+        )
+        raise SceneError(
+            f"{path}: {what} a scene: give GeoTIFFs of backscatter, or a Sentinel-1 product"
+        )
+    if reader is None:
+        raise SceneError(
+            f"{path}: not a GeoTIFF: if it is a raster, convert it (gdal_translate in out.tif)"
+        )
+    return reader

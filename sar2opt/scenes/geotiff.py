@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import rasterio
-import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
@@ -44,16 +43,6 @@ def accepts(path: Path) -> bool:
         return file.read(4) in _MAGIC
 
 
-def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
-    """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised."""
-    return open_product(path, settings).raster(chunks)
-
-
-def open_product(path: Path, settings: SceneSettings) -> Opened:
-    """Open a GeoTIFF by what it says of itself."""
-    return open_tiff(str(path), settings)
-
-
 def open_tiff(
     name: str, settings: SceneSettings, told: Mapping[str, str] | None = None, gain: float = 1
 ) -> Opened:
@@ -69,7 +58,7 @@ def open_tiff(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our words
         with open_raster(name) as file:
-            header = _header(file, name.rpartition("/")[2], told or {})
+            header = _header(file, _base(name), told or {})
             _refuse_unsuitable(file, header)
             place = gcp_grid(file) if in_radar_geometry(file) else scene_geobox(file)
             if not name.startswith("/vsi"):
@@ -115,6 +104,11 @@ def _lay(
     except PlacementError as error:
         raise PlacementError(f"{source.path}: {error}") from error
     return warped, geobox, [*notes, *more]
+
+
+def _base(name: str) -> str:
+    """Return the last part of a file's name; of an address without its query, which may sign it."""
+    return (name.partition("?")[0] if name.startswith("/vsicurl/") else name).rpartition("/")[2]
 
 
 def _header(file: rasterio.DatasetReader, name: str, told: Mapping[str, str]) -> metadata.Header:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import combinations, product
 from math import ceil, floor
 from typing import Any
 
+import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.affinity import affine_transform
@@ -18,20 +20,23 @@ from sar2opt.raster import SAR_BANDS, pixel_area_m2
 from sar2opt.scenes.joined import FEATHER, JoinedSource, Tile, outline_in
 from sar2opt.scenes.opened import Opened
 
-_PASS_S = 900  # an orbit takes 6,000 s or so, and a continent's strip less than this
-_ALIKE = 0.9  # intersection over union of what two polarisations cover
+_PASS_S = 900  # an orbit takes about 6,000 s; slices of one pass follow one another
+_COVERED = 0.5  # of a file, by those of another polarisation: neighbours overlap by less
+_COPY = 0.9  # of the smaller of two files, in the other: neighbours overlap by less
+_SAMPLES = 6  # a side, of two files' data
 _MOST_PIXELS = 2**36
 
 
 def join(scenes: Sequence[Opened], name: str) -> Opened:
     """Return several open files as one scene on one grid.
 
-    The grid is that of the file with the finest pixels among those of the commonest CRS, made to
-    hold all. Raises ``SceneError`` where the files are of different passes, quantities, radars
+    The grid is that of the file with the finest pixels among those of the commonest CRS (of two as
+    common, that of the co-polarised files), made to hold all. Raises ``SceneError`` where the files are of different passes, quantities, radars
     or polarisations.
     """
     if len(scenes) == 1:
         return scenes[0]
+    scenes = sorted(scenes, key=lambda scene: SAR_BANDS.index(scene.names[0]))
     attrs = _common(scenes, name)
     geobox = _grid([scene.geobox for scene in scenes], name)
     tiles = [
@@ -41,8 +46,8 @@ def join(scenes: Sequence[Opened], name: str) -> Opened:
     ]
     names = [band for band in SAR_BANDS if any(band == of for of, _ in tiles)]
     of_band = tuple(tuple(tile for of, tile in tiles if of == band) for band in names)
-    _check_cover(dict(zip(names, of_band, strict=True)), geobox, name)
-    _refuse_copies(dict(zip(names, of_band, strict=True)), name)
+    _check_cover(dict(zip(names, of_band, strict=True)), name)
+    _refuse_copies(dict(zip(names, of_band, strict=True)), geobox, name)
     sentence = f"{len(scenes)} files joined on one grid ({geobox.crs})"
     moved = sum(tile.offset is None for _, tile in tiles)
     if moved:
@@ -107,27 +112,48 @@ def _grid(boxes: Sequence[GeoBox], name: str) -> GeoBox:
     return grown
 
 
-def _check_cover(tiles: dict[str, tuple[Tile, ...]], geobox: GeoBox, name: str) -> None:
-    """Raise where one polarisation covers what another does not."""
+def _check_cover(tiles: dict[str, tuple[Tile, ...]], name: str) -> None:
+    """Raise where a file of one polarisation covers what no file of another does."""
     covers = {band: unary_union([tile.footprint for tile in of]) for band, of in tiles.items()}
-    first, *others = covers.items()
-    for band, cover in others:
-        share = first[1].intersection(cover).area / first[1].union(cover).area
-        if share < _ALIKE:
+    for (band, of), (other, cover) in product(tiles.items(), covers.items()):
+        share = min(tile.footprint.intersection(cover).area / tile.footprint.area for tile in of)
+        if share < _COVERED:
             raise SceneError(
-                f"{name}: mixed polarisations: {first[0]} and {band} share {share:.0%} of what "
-                f"they cover: say --polarisation {first[0]} or {band}, or give the missing files"
+                f"{name}: mixed polarisations: a file of {band} has {share:.0%} of its ground in "
+                f"{other}: say --polarisation {band} or {other}, or give the missing files"
             )
 
 
-def _refuse_copies(tiles: dict[str, tuple[Tile, ...]], name: str) -> None:
-    """Raise where two files of one polarisation cover the same: two dates, or two versions."""
+def _refuse_copies(tiles: dict[str, tuple[Tile, ...]], geobox: GeoBox, name: str) -> None:
+    """Raise where two files of one polarisation hold the same ground: two dates, or versions."""
     for band, of in tiles.items():
-        for number, tile in enumerate(of):
-            for other in of[number + 1 :]:
-                shared = tile.footprint.intersection(other.footprint).area
-                if shared > _ALIKE * min(tile.footprint.area, other.footprint.area):
-                    raise SceneError(
-                        f"{name}: two files of {band} cover the same ground, as two dates or two "
-                        "versions do: give one of them"
-                    )
+        for one, other in combinations(of, 2):
+            shared = one.footprint.intersection(other.footprint)
+            least = min(one.footprint.area, other.footprint.area)
+            if shared.area > _COPY * least and _same_data(one, other, shared.bounds, geobox):
+                raise SceneError(
+                    f"{name}: two files of {band} cover the same ground, as two dates or two "
+                    "versions do: give one of them"
+                )
+
+
+def _same_data(one: Tile, other: Tile, bounds: Sequence[float], geobox: GeoBox) -> bool:
+    """Return whether the valid pixels of two tiles coincide, by a grid of samples.
+
+    Slices of a pass that were exported to one frame share their footprint, but not their data.
+    """
+    left, top, right, bottom = bounds
+    rows, cols = (
+        (low + (high - low) * (np.arange(_SAMPLES) + 0.5) / _SAMPLES).astype(int)
+        for low, high in ((top, bottom), (left, right))
+    )
+    valid = np.array(
+        [
+            [
+                np.isfinite(tile.read(slice(y, y + 1), slice(x, x + 1), geobox.affine, crs)).all()
+                for y, x in product(rows, cols)
+            ]
+            for tile, crs in ((one, str(geobox.crs)), (other, str(geobox.crs)))
+        ]
+    )
+    return bool(valid.all(axis=0).sum() > _COPY / 2 * valid.sum(axis=1).min())

@@ -20,7 +20,7 @@ from sar2opt.scenes.opened import cut
 from sar2opt.scenes.vendors import told_of_palsar
 
 _ENDINGS = (".tar.gz", ".tgz", ".tar")
-_MOST_BYTES = 3 * 2**30  # unpacked; a tile of 5 x 5 degrees, the largest, has 2.6 GB
+_MOST_BYTES = 2**30  # unpacked; a tile has 4500 x 4500 pixels of 8 bytes in all its layers
 _MOST_MEMBERS = 1000
 
 
@@ -30,7 +30,7 @@ def accepts(path: Path) -> bool:
 
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
-    """Return the polarisations of a tile, lazily, as linear power; raises as ``open_scene`` says."""
+    """Return the polarisations of a tile, lazily, as power; raises as ``open_scene`` says."""
     members = _members(path)
     bands = {name: told for name in members if (told := told_of_palsar(_stem(name))).tags}
     bands = {name: told for name, told in bands.items() if not name.lower().endswith(".hdr")}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib import request
 
 import pystac
 import xarray as xr
@@ -21,7 +21,7 @@ from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, SceneError
 from sar2opt.raster import SAR_BANDS
 from sar2opt.scenes import geotiff, vendors
-from sar2opt.scenes.files import address_of
+from sar2opt.scenes.files import address_of, name_of
 from sar2opt.scenes.folder import is_layer
 from sar2opt.scenes.mosaic import join
 from sar2opt.scenes.opened import Opened, cut
@@ -43,14 +43,16 @@ def files(path: Path) -> list[Path]:
     if address_of(path):
         return []
     hrefs = _assets(_item(path), path).values()
-    return [path, *(Path(href) for href in hrefs if not href.startswith("/vsicurl/"))]
+    local = [Path(href) for href in hrefs if not href.startswith("/vsicurl/")]
+    return [path, *(file for href in local for file in vendors.files(href))]
 
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     """Return the backscatter of an item, lazily; raises as ``open_scene`` says."""
     address = address_of(path)
     if _TIFF.search(address.partition("?")[0]):
-        return geotiff.open_tiff(f"/vsicurl/{address}", settings).raster(chunks)
+        tags = {"SOURCE": name_of(path)}
+        return geotiff.open_tiff(f"/vsicurl/{address}", settings, tags).raster(chunks)
     item = _item(path)
     _refuse(item, path)
     assets = _assets(item, path)
@@ -83,21 +85,30 @@ def _item(path: Path) -> pystac.Item:
             raise ValueError("not a STAC item; give one item, not a catalogue or collection")
         item = pystac.Item.from_dict(told, href=where, preserve_dict=False)
         return item
-    except (URLError, TimeoutError, OSError) as error:
+    except (OSError, HTTPException) as error:
         raise SceneError(f"{where}: cannot be fetched ({error}): check the address") from error
     except (STACError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SceneError(f"{where}: the STAC item cannot be used: {error}") from error
 
 
 def _fetch(address: str) -> dict[str, Any]:
-    with urlopen(address, timeout=_WAIT_S) as answer:
-        if not address_of(Path(answer.url)):
-            raise ValueError(f"it leads to {answer.url}, which is not at http(s)")
+    with _opener().open(address, timeout=_WAIT_S) as answer:
         text = answer.read(_MOST_BYTES + 1)
     told = json.loads(text) if len(text) <= _MOST_BYTES else None
     if not isinstance(told, dict):
         raise ValueError("not a JSON object of a size that an item has")
     return told
+
+
+def _opener() -> request.OpenerDirector:
+    """Return what opens http and https, and is redirected to no other kind of address."""
+    opener = request.OpenerDirector()
+    for handler in (
+        request.ProxyHandler, request.UnknownHandler, request.HTTPHandler, request.HTTPSHandler,
+        request.HTTPDefaultErrorHandler, request.HTTPRedirectHandler, request.HTTPErrorProcessor,
+    ):  # fmt: skip
+        opener.add_handler(handler())
+    return opener
 
 
 def _refuse(item: pystac.Item, path: Path) -> None:
@@ -153,8 +164,8 @@ def _polarisations(key: str, asset: pystac.Asset, item: pystac.Item) -> list[str
 
 def _place(href: str, path: Path) -> str:
     """Return an href as GDAL takes it; raises ``SceneError`` for what is not read."""
-    if address := address_of(Path(href)) and href:
-        return f"/vsicurl/{address}"
+    if address_of(Path(href)):
+        return f"/vsicurl/{href}"
     if "://" in href or href.startswith("/vsi") or address_of(path):
         raise SceneError(f"{path}: {href} is not read: give an item whose assets are at https")
     if not Path(href).resolve().is_relative_to(path.resolve().parent):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,12 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     return open_product(path, settings).raster(chunks)
 
 
+def files(path: Path) -> list[Path]:
+    """Return a GeoTIFF, and the vendor's metadata if they are beside it."""
+    beside = _beside(path)
+    return [path, beside] if beside and beside.is_file() else [path]
+
+
 def open_product(
     path: Path, settings: SceneSettings, tags: Mapping[str, str] | None = None
 ) -> Opened:
@@ -61,14 +68,26 @@ def open_product(
 
 def told_of(path: Path) -> Told:
     """Return what stands beside a file; nothing, of a vendor that is not known."""
-    name = path.name.upper()
-    if name.startswith("CAPELLA_"):
-        return _capella(path)
-    if "UMBRA" in name or name.endswith("_GEC.TIF"):
-        return _umbra(path)
-    if "ICEYE" in name:
+    beside = _beside(path)
+    if beside:
+        return (_capella if _is_capella(path) else _umbra)(path, beside)
+    if "ICEYE" in path.name.upper():
         return _iceye(path)
     return told_of_palsar(path.stem)
+
+
+def _is_capella(path: Path) -> bool:
+    return path.name.upper().startswith("CAPELLA_")
+
+
+def _beside(path: Path) -> Path | None:
+    """Return where the vendor's JSON belongs, of vendors that hand one out."""
+    if _is_capella(path):
+        return path.with_name(f"{path.stem}_extended.json")
+    if "UMBRA" in path.name.upper():
+        stem = re.sub(r"_GEC.*$", "", path.stem, flags=re.IGNORECASE)
+        return path.with_name(f"{stem}_METADATA.json")
+    return None
 
 
 def told_of_palsar(stem: str) -> Told:
@@ -81,9 +100,8 @@ def told_of_palsar(stem: str) -> Told:
     return Told({**tags, "FREQUENCY_BAND": "L"}, PALSAR_GAIN, f"{note}; of passes of several days")
 
 
-def _capella(path: Path) -> Told:
+def _capella(path: Path, beside: Path) -> Told:
     """Capella GEO and GEC: sigma nought = (scale factor x DN)^2, from ``*_extended.json``."""
-    beside = path.with_name(f"{path.stem}_extended.json")
     if not beside.is_file():
         raise SceneError(
             f"{path}: its {beside.name} is missing, and without it the units are unknown: "
@@ -111,31 +129,32 @@ def _capella(path: Path) -> Told:
     return Told({**tags, "SCALE": "amplitude", "SOURCE": path.stem}, gain)
 
 
-def _umbra(path: Path) -> Told:
+def _umbra(path: Path, beside: Path) -> Told:
     """Umbra GEC: uncalibrated amplitude; ``*_METADATA.json`` has time and polarisation."""
-    stem = re.sub(r"_GEC.*$", "", path.stem, flags=re.IGNORECASE)
-    beside = path.with_name(f"{stem}_METADATA.json")
     tags = {"SCALE": "amplitude", "FREQUENCY_BAND": "X"}
     if not beside.is_file():
         return Told(tags, note=f"{beside.name} is not there: taken as amplitude in X band, Umbra's")
     try:
         collect = read_json(beside)["collects"][0]
-        tags |= {
-            "POLARISATION": str(collect["polarizations"][0]),
-            "ACQUIRED": str(collect["startAtUTC"]),
-        }
+        tags["POLARISATION"] = str(collect["polarizations"][0])
+        tags["ACQUIRED"] = str(collect.get("startAtUTC", ""))
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise _wrong(beside, f"no sound {error}") from error
     return Told(tags, note="Umbra GEC: taken as amplitude, not calibrated")
 
 
 def _iceye(path: Path) -> Told:
-    """ICEYE GRD: sigma nought = calibration factor x DN^2; the TIFF's own tags have it."""
+    """ICEYE GRD: sigma nought = calibration factor x DN^2 (ICEYE, product documentation)."""
     try:
-        with rasterio.open(path, driver="GTiff") as file:
+        with warnings.catch_warnings(action="ignore"), rasterio.open(path, driver="GTiff") as file:
             own = {key.upper(): value for key, value in file.tags().items()}
     except RasterioIOError:
         return Told()  # the GeoTIFF reader says what is wrong
+    if mapped := next((key for key in own if "AMPLITUDE_MAPPING" in key), ""):
+        raise SceneError(
+            f"{path}: its numbers are mapped amplitudes ({mapped}), which are not understood here: "
+            "convert them to amplitude first, in a file of another name"
+        )
     tags = {"SCALE": "amplitude", "FREQUENCY_BAND": "X"}
     for ours, theirs in (("POLARISATION", "POLARIZATION"), ("ACQUIRED", "ACQUISITION_START_UTC")):
         if own.get(theirs):

@@ -100,6 +100,8 @@ def is_product(path: Path) -> bool:
     """Return whether a folder or zip holds a Sentinel-1 annotation."""
     if path.is_dir():
         return any((path / "annotation").glob("*.xml"))
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         if file.read(4) != b"PK\3\4":
             return False

@@ -207,6 +207,7 @@ def _facts(source: GrdSource, facts: Annotation) -> dict[str, Any]:
     track = {} if facts.relative_orbit is None else {"relative_orbit": facts.relative_orbit}
     return {
         "simulated": simulated,
+        "frequency_band": "C",
         "platform": facts.platform,
         "mode": facts.mode,
         "orbit_direction": facts.direction,
