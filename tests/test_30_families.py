@@ -12,8 +12,8 @@ import pytest
 from affine import Affine
 from scene_files import UTM, speckled, write
 
-from sar2opt.errors import BandError, SceneError, UnitsError
-from sar2opt.scenes import open_scene
+from sar2opt.errors import SceneError, UnitsError
+from sar2opt.scenes import folder, open_scene, scene_files
 from sar2opt.scenes.files import files_of, name_of
 
 PRODUCTS = Path(__file__).parents[2] / "shared/data/products"
@@ -89,6 +89,67 @@ def test_what_does_not_belong_together_is_refused(
         open_scene(tmp_path)
 
 
+@pytest.mark.parametrize("time", ["", DAY])
+def test_two_dates_are_not_averaged_but_slices_in_one_frame_are_joined(
+    tmp_path: Path, time: str
+) -> None:
+    first, second = speckled(seed=1), speckled(seed=2)
+    tile(tmp_path / "amp_prm_vv.tif", first, "vv", time)
+    tile(tmp_path / "amp_sec_vv.tif", second, "vv", time)
+    with pytest.raises(SceneError, match="cover the same ground"):
+        open_scene(tmp_path / "amp_*.tif")
+    first[128:], second[:120] = np.nan, np.nan
+    tile(tmp_path / "amp_prm_vv.tif", first, "vv", time)
+    tile(tmp_path / "amp_sec_vv.tif", second, "vv", time)
+    power = open_scene(tmp_path / "amp_*.tif").values[0]
+    np.testing.assert_array_equal(power[:120], first[:120])
+    np.testing.assert_array_equal(power[128:], second[128:])
+    assert np.isfinite(power).all()
+
+
+@pytest.mark.parametrize(
+    "stem", ["coh_vv", "phi_vv", "a_coh_vv", "a_inc_map", "a_mask", "dem-b1", "a_local_inc_angle"]
+)
+def test_layers_that_are_no_backscatter_make_no_scene(tmp_path: Path, stem: str) -> None:
+    write(tmp_path / f"{stem}.tif", speckled())
+    for path, what in ((tmp_path, "this is a folder"), (tmp_path / "*.tif", "this is a pattern")):
+        with pytest.raises(SceneError, match=what):
+            open_scene(path)
+    vv = tile(tmp_path / "phidias_vv.tif", speckled(), "vv")
+    scene = open_scene(tmp_path)
+    assert list(scene.band.values) == ["vv"]
+    assert any(stem in note for note in scene.attrs["assumptions"])
+    assert scene_files(tmp_path) == [vv]
+
+
+def test_a_folder_of_a_sentinel1_product_is_no_folder_of_tiffs(tmp_path: Path) -> None:
+    safe = tmp_path / "S1A_IW_GRDH.SAFE"
+    (safe / "measurement").mkdir(parents=True)
+    tile(safe / "measurement" / "s1a-iw-grd-vv.tiff", speckled(), "vv")
+    for path in (safe, tmp_path):
+        assert not folder.accepts(path)
+        with pytest.raises(SceneError, match="this is a folder"):
+            open_scene(path)
+
+
+def test_the_source_of_a_glob_is_what_its_files_share(tmp_path: Path) -> None:
+    for band in ("vv", "vh"):
+        tile(tmp_path / f"June_{band}.tif", speckled(), band)
+    assert open_scene(tmp_path / "June_*").attrs["source"] == "June"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a.b.cloudoptimised", "a.b"), ("tile.tar.gz", "tile"), ("S1A.SAFE.zip", "S1A"),
+        ("plain", "plain"), (".tif", ".tif"), ("https://a.bc/d/e.tif?sig=f.g/h", "e"),
+        ("http://a.bc/items/S1A_X", "S1A_X"),
+    ],
+)  # fmt: skip
+def test_names(path: str, name: str) -> None:
+    assert name_of(Path(path)) == name
+
+
 def test_names_and_files(tmp_path: Path) -> None:
     (tmp_path / "a.b").mkdir()
     tiffs = [tmp_path / "a.b" / f"S_{band}.tif" for band in ("VH", "VV")]
@@ -122,6 +183,36 @@ def test_capella_takes_the_scale_factor_from_its_json(tmp_path: Path) -> None:
     assert list(scene.band.values) == ["hh"]
     assert (attrs["quantity"], attrs["frequency_band"], attrs["looks"]) == ("sigma0", "X", 9.0)
     assert attrs["acquired"].startswith("2024-07-09T04:03:29")
+    assert scene_files(path) == [path, path.with_name(f"{path.stem}_extended.json")]
+
+
+def test_iceye_takes_the_calibration_factor_from_its_tags(tmp_path: Path) -> None:
+    numbers = np.clip(np.sqrt(speckled() / 1e-7), 1, 65535).astype(np.uint16)
+    tags = {"CALIBRATION_FACTOR": "1e-7", "POLARIZATION": "VV"}
+    path = write(tmp_path / "ICEYE_X6_GRD_SM_1_20211026T060946.tif", numbers, tags=tags)
+    scene = open_scene(path)
+    np.testing.assert_allclose(scene.values[0], speckled(), rtol=0.05, atol=1e-6)
+    assert (scene.attrs["quantity"], scene.attrs["frequency_band"]) == ("sigma0", "X")
+    assert scene.attrs["acquired"] == "2021-10-26T06:09:46Z"
+    for tag, words in (
+        ("CALIBRATION_FACTOR", "metadata cannot"),
+        ("ICEYE:AMPLITUDE_MAPPING", "mapped"),
+    ):
+        write(path, numbers, tags={**tags, tag: "{}"})
+        with pytest.raises(SceneError, match=words):
+            open_scene(path)
+
+
+def test_umbra_is_amplitude_in_x_band(tmp_path: Path) -> None:
+    path = write(tmp_path / "2024-01-01-02-10-11_UMBRA-04_GEC.tif", (speckled() * 1e3).astype("u2"))
+    beside = tmp_path / "2024-01-01-02-10-11_UMBRA-04_METADATA.json"
+    beside.write_text(json.dumps({"collects": [{"polarizations": ["VV"]}]}))
+    scene = open_scene(path)
+    assert list(scene.band.values) == ["vv"]
+    assert (scene.attrs["input_scale"], scene.attrs["frequency_band"]) == ("amplitude", "X")
+    beside.write_text("{}")
+    with pytest.raises(SceneError, match="metadata cannot be used"):
+        open_scene(path)
 
 
 @pytest.mark.parametrize("told", [[], {}, {"collect": 1}, {"collect": {"image": {}, "radar": {}}}])
@@ -164,52 +255,3 @@ def test_palsar_tile_is_read_in_its_archive(tmp_path: Path, driver: str) -> None
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(SceneError, match="damaged or cut off"):
         open_scene(path)
-
-
-def item(folder: Path, **changes: Any) -> Path:
-    told = {
-        "type": "Feature", "stac_version": "1.0.0", "id": "S1A_20200103_17RMJ_ASC",
-        "geometry": None, "bbox": None, "links": [],
-        "properties": {"datetime": "2020-01-03T23:36:21Z", "sar:product_type": "RTC",
-                       "constellation": "sentinel-1", "sar:frequency_band": "C"},
-        "assets": {f"gamma0_{band}": {"href": f"./{band}.tif", "type": "image/tiff",
-                                      "roles": ["data", "gamma0"]} for band in ("vv", "vh")},
-        **changes,
-    }  # fmt: skip
-    path = folder / "item.json"
-    path.write_text(json.dumps(told))
-    return path
-
-
-def test_stac_item_opens_its_assets_by_polarisation(tmp_path: Path) -> None:
-    vv, vh = speckled(), speckled(level_db=-19, seed=4)
-    write(tmp_path / "vv.tif", vv)
-    write(tmp_path / "vh.tif", vh)
-    scene = open_scene(item(tmp_path))
-    np.testing.assert_allclose(scene.values, [vv, vh], rtol=1e-6)
-    assert scene.attrs["source"] == "S1A_20200103_17RMJ_ASC"
-    assert (scene.attrs["quantity"], scene.attrs["acquired"]) == ("gamma0", "2020-01-03T23:36:21Z")
-    with pytest.raises(BandError, match="no asset hh"):
-        open_scene(item(tmp_path), polarisation="hh")
-    for href in ("s3://b/vv.tif", "/vsizip/a.zip/vv.tif", "missing.tif"):
-        with pytest.raises(SceneError, match=r"is not read|is missing"):
-            open_scene(item(tmp_path, assets={"vv": {"href": href, "type": "image/tiff"}}))
-
-
-@pytest.mark.parametrize("change", [{"type": "Catalog"}, {"assets": 1}, {"properties": None}])
-def test_a_json_that_is_no_item_is_one_line(tmp_path: Path, change: dict[str, Any]) -> None:
-    with pytest.raises(SceneError) as caught:
-        open_scene(item(tmp_path, **change))
-    assert "\n" not in str(caught.value)
-
-
-def test_grd_items_are_not_believed() -> None:
-    folder = PRODUCTS / "stac"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there: real STAC items are needed")
-    for path in sorted(folder.glob("s1_S1A_?W_GRD*.json")):
-        with pytest.raises(SceneError, match=r"radar geometry \(its proj:transform is not"):
-            open_scene(path)
-    for path in folder.glob("*slc-iw.json"):
-        with pytest.raises(SceneError, match="complex"):
-            open_scene(path)

@@ -54,7 +54,8 @@ def open_scene(
     and pixels whose centre lies outside its polygons are NaN.
 
     A folder of GeoTIFFs, or a pattern such as ``"in/*_V?.tif"``, is one scene: polarisations,
-    slices and tiles of one pass, joined on one grid. A STAC item is its JSON file or http(s) address.
+    slices and tiles of one pass, joined on one grid. A STAC item is given as its JSON file
+    or http(s) address.
 
     A Sentinel-1 GRD product, folder or zip, is calibrated: ``calibration`` is auto (gamma0),
     sigma0, gamma0, beta0 or none, and ``noise`` subtract or keep.

@@ -30,9 +30,9 @@ _MOST_PIXELS = 2**36
 def join(scenes: Sequence[Opened], name: str) -> Opened:
     """Return several open files as one scene on one grid.
 
-    The grid is that of the file with the finest pixels among those of the commonest CRS (of two as
-    common, that of the co-polarised files), made to hold all. Raises ``SceneError`` where the files are of different passes, quantities, radars
-    or polarisations.
+    The grid is that of the file with the finest pixels among those of the commonest CRS (of two
+    as common, that of the co-polarised files), made to hold all. Raises ``SceneError`` where the
+    files are of different passes, quantities, radars or polarisations.
     """
     if len(scenes) == 1:
         return scenes[0]

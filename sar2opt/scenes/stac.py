@@ -86,7 +86,8 @@ def _item(path: Path) -> pystac.Item:
         item = pystac.Item.from_dict(told, href=where, preserve_dict=False)
         return item
     except (OSError, HTTPException) as error:
-        raise SceneError(f"{where}: cannot be fetched ({error}): check the address") from error
+        why = str(error).partition("\n")[0]
+        raise SceneError(f"{where}: cannot be fetched ({why}): check the address") from error
     except (STACError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SceneError(f"{where}: the STAC item cannot be used: {error}") from error
 

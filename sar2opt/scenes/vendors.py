@@ -150,10 +150,10 @@ def _iceye(path: Path) -> Told:
             own = {key.upper(): value for key, value in file.tags().items()}
     except RasterioIOError:
         return Told()  # the GeoTIFF reader says what is wrong
-    if mapped := next((key for key in own if "AMPLITUDE_MAPPING" in key), ""):
+    if any("AMPLITUDE_MAPPING" in f"{key}={value}".upper() for key, value in own.items()):
         raise SceneError(
-            f"{path}: its numbers are mapped amplitudes ({mapped}), which are not understood here: "
-            "convert them to amplitude first, in a file of another name"
+            f"{path}: ICEYE mapped its amplitudes (amplitude_mapping), which is not undone here: "
+            "convert them to amplitude first, in a file whose name does not say ICEYE"
         )
     tags = {"SCALE": "amplitude", "FREQUENCY_BAND": "X"}
     for ours, theirs in (("POLARISATION", "POLARIZATION"), ("ACQUIRED", "ACQUISITION_START_UTC")):
