@@ -251,6 +251,7 @@ def test_palsar_tile_is_read_in_its_archive(tmp_path: Path, driver: str) -> None
     assert list(scene.band.values) == ["hh", "hv"]
     assert (scene.attrs["quantity"], scene.attrs["frequency_band"]) == ("gamma0", "L")
     np.testing.assert_allclose(scene.values[0], power["HH"], rtol=2e-2)
+    assert any("linci" in note for note in scene.attrs["assumptions"])
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["inner", path.name])
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(SceneError, match="damaged or cut off"):

@@ -179,3 +179,4 @@ def test_an_address_leads_to_http_only_and_to_no_flood(tmp_path: Path) -> None:
             with pytest.raises(SceneError) as caught:
                 open_scene(f"{address}{name}")
             assert "\n" not in str(caught.value)
+            assert ("unknown url type: ftp" in str(caught.value)) == (name == "/b")
