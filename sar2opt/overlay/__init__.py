@@ -8,18 +8,22 @@ from sar2opt.overlay.anomalies import (
     empty_anomalies,
     encode_ratio,
 )
+from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects
 from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
 from sar2opt.raster import NO_TAG
 
 __all__ = [
     "ANOMALY_COLUMNS",
+    "CHANGE_BANDS",
     "NO_TAG",
     "OBJECT_COLUMNS",
     "bright_targets",
+    "changes",
     "concat",
     "decode_ratio",
     "empty_anomalies",
+    "encode_changes",
     "encode_ratio",
     "read_allow",
     "read_reference",

@@ -19,16 +19,22 @@ from sar2opt.raster import NO_TAG
 
 ANOMALY_COLUMNS = (
     "id",  # the same in every run
-    "kind",  # bright_target, reference_disagreement
+    "kind",  # bright_target, change, reference_disagreement
     "score",  # 0 to 1, the stranger the higher
     "reason",  # one sentence for a person, with figures
     "area_m2",  # on the ground
     "pixels",
-    "tag",  # bright_target: of the surroundings; reference_disagreement: of the place itself
+    "tag",  # bright_target: of the surroundings; else of the place itself
+    "before_db",  # change: mean backscatter before and after; else nothing
+    "after_db",
+    "since",  # change: the first date that shows the latest state
+    "q_value",  # change: share of false ones among those as clear
     "lon",  # EPSG:4326, a point on the anomaly
     "lat",
     "geometry",  # in the raster's CRS
 )
+
+_NUMBERS = ("score", "area_m2", "before_db", "after_db", "q_value", "lon", "lat")
 
 # A target's surroundings are judged by the tags from GAP to REACH pixels off its bounding box:
 # the tags right beside it are made from windows that hold the target itself.
@@ -58,7 +64,7 @@ def decode_ratio(code: Array) -> npt.NDArray[np.float32]:
 
 def empty_anomalies(crs: Any) -> gpd.GeoDataFrame:
     """Return an anomaly table without rows, with the columns and their types, in ``crs``."""
-    numbers = dict.fromkeys(("score", "area_m2", "lon", "lat"), float) | {"pixels": np.int64}
+    numbers = dict.fromkeys(_NUMBERS, float) | {"pixels": np.int64}
     columns = {name: pd.Series([], dtype=numbers.get(name, "str")) for name in ANOMALY_COLUMNS[:-1]}
     return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries([], crs=crs))
 
@@ -75,11 +81,16 @@ def concat(tables: Sequence[gpd.GeoDataFrame], crs: Any) -> gpd.GeoDataFrame:
 def anomaly_table(
     outlines: gpd.GeoDataFrame, kind: str, score: Array, tag: Sequence[str], reason: Sequence[str]
 ) -> gpd.GeoDataFrame:
-    """Complete outlines to a table of anomalies of one kind, the highest score first."""
+    """Complete outlines to a table of anomalies of one kind, the highest score first.
+
+    Columns that the outlines lack are filled with nothing: NaN or "".
+    """
     if len(outlines) == 0:
         return empty_anomalies(outlines.crs)
     ids = identities(outlines, [f"{kind} {name}" for name in tag])
     table = outlines.assign(id=ids, kind=kind, score=score, tag=list(tag), reason=list(reason))
+    for name in set(ANOMALY_COLUMNS) - set(table.columns):
+        table[name] = np.nan if name in _NUMBERS else ""
     table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     return table[list(ANOMALY_COLUMNS)]
 
@@ -144,7 +155,7 @@ def _bright_reason(target: Any, factor: float, false_alarm: float, tag: str) -> 
     return (
         f"Echo {least}{level:.0f} dB above its surroundings over {target.pixels} "
         f"pixel{'' if target.pixels == 1 else 's'} ({area_in_words(target.area_m2)}) {place}; "
-        f"expected by chance less than once in {_count_in_words(1 / false_alarm)} pixels."
+        f"expected by chance less than once in {count_in_words(1 / false_alarm)} pixels."
     )
 
 
@@ -196,7 +207,8 @@ def area_in_words(area_m2: float) -> str:
     return f"{area_m2:.0f} m2"
 
 
-def _count_in_words(count: float) -> str:
+def count_in_words(count: float) -> str:
+    """Return a count as a person would say it."""
     for size, word in ((1e9, "billion"), (1e6, "million")):
         if round(count) >= size:
             return f"{count / size:,.3g} {word}"

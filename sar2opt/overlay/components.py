@@ -72,7 +72,7 @@ def find_components(
     done and the blocks there are. The result does not depend on ``block`` or ``workers``, except
     for the order of the components.
     """
-    windows = list(_windows(shape, block))
+    parts = list(windows(shape, block))
 
     def work(window: tuple[slice, slice]) -> _Piece:
         found = classes(*window)
@@ -82,14 +82,15 @@ def find_components(
 
     pieces = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for piece in pool.map(work, windows):
+        for piece in pool.map(work, parts):
             pieces.append(piece)
             if progress is not None:
-                progress(len(pieces), len(windows))
-    return _join(pieces, windows, shape, block, min_pixels, connectivity)
+                progress(len(pieces), len(parts))
+    return _join(pieces, parts, shape, block, min_pixels, connectivity)
 
 
-def _windows(shape: tuple[int, int], block: int) -> Iterator[tuple[slice, slice]]:
+def windows(shape: tuple[int, int], block: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the blocks of a raster, row by row."""
     for y in range(0, shape[0], block):
         for x in range(0, shape[1], block):
             yield slice(y, min(y + block, shape[0])), slice(x, min(x + block, shape[1]))

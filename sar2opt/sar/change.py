@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 FEWEST = 500  # pixels from which looks and levels are taken
-_DARKEST = 0.01  # quantile; where noise was subtracted, what lies below is no backscatter
+_DARKEST, _BELOW = 0.01, 0.1  # quantile, and times it: weaker is what subtracted noise has left
 _LOOKS = 0.05, 1e5  # between which they are sought
 
 
@@ -55,6 +55,7 @@ class ChangeTest:
     gains: tuple[float, ...]  # by which the power of each date is multiplied
     floor: float  # power that weaker ground is raised to, in the unit of the newest date
     window: int  # side, pixels
+    level_db: float = 0.0  # median of the newest date
 
     @property
     def margin(self) -> int:
@@ -97,10 +98,13 @@ def fit_change_test(sample: Power, window: int = 3) -> ChangeTest:
     with np.errstate(divide="ignore", invalid="ignore"):
         gains = [float(np.nanmedian(means[-1] / np.where(d > 0, d, np.nan))) for d in means]
     gains = [gain if 0 < gain < np.inf else 1.0 for gain in gains]
-    floor = float(min(value * gain for value, gain in zip(dark, gains, strict=True)))
+    floor = _BELOW * float(min(value * gain for value, gain in zip(dark, gains, strict=True)))
+    if not 0 < floor < np.inf:
+        raise SceneError("there is no backscatter above zero to compare")
     test = ChangeTest(1.0, tuple(gains), floor, window)
-    level = float(np.median(unevenness(test.levelled(means[:, None, :]))))
-    return ChangeTest(_null_looks(level, len(sample)), tuple(gains), floor, window)
+    uneven = float(np.median(unevenness(test.levelled(means[:, None, :]))))
+    level_db = 10 * float(np.log10(max(np.median(means[-1]), floor)))
+    return ChangeTest(_null_looks(uneven, len(sample)), tuple(gains), floor, window, level_db)
 
 
 def local_mean(power: npt.NDArray[np.floating[Any]], window: int) -> Floats:
