@@ -125,6 +125,16 @@ class AnomalySettings(Settings):
         "as open sea, is looked at as a whole, dB",
     )
     min_pixels: int = Field(3, ge=1, description="smaller bright targets are not reported")
+    before: tuple[Path, ...] = Field(
+        (), description="earlier scenes of the same place, against which changes are told"
+    )
+    change_window: int = Field(
+        3, ge=1, le=15, description="changes: side of the windows that are compared, odd, pixels"
+    )
+    change_db: float = Field(3.0, ge=0, description="changes: smaller ones are not reported, dB")
+    change_false_share: float = Field(
+        0.01, gt=0, lt=1, description="changes: share of the flagged pixels that may be chance"
+    )
     reference: Path | None = Field(None, description="vector layer of what should be there")
     column: str = Field("class", description="column of the reference layer that names its class")
     allow: Path | None = Field(None, description="TOML: which tags may occur in which class")

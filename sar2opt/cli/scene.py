@@ -61,6 +61,9 @@ def run(
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
     despeckle: Annotated[str | None, typer.Option(help=_FILTERS)] = None,
+    before: Annotated[
+        list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
+    ] = None,
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
@@ -92,6 +95,7 @@ def run(
             "translate.model": model,
             "translate.look": look,
             "tag.model": tagger,
+            "anomalies.before": before or None,
             "anomalies.reference": reference,
             "anomalies.column": column,
             "anomalies.allow": allow,

@@ -1,7 +1,7 @@
 """All that is made from one block, while it is in memory.
 
-read -> despeckle if asked -> normalise -> translate, tag -> CFAR -> stage. A block is read once,
-grown by the longest reach among the steps; each step takes the window that it needs from that.
+read -> despeckle if asked -> normalise -> translate, tag -> CFAR -> change -> stage. A block is
+read once, grown by the longest reach among the steps; each step takes the window that it needs.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from sar2opt.config import RunConfig
 from sar2opt.nets.models import NO_DATA, Bytes, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
+from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
+from sar2opt.pipeline.earlier import Changes, open_earlier
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
 from sar2opt.sar.clutter import ca_cfar
@@ -52,11 +55,12 @@ class BlockJob:
     threads: int  # threads of the nets for each block
     despeckle: SpeckleFilter | None = None
     doubts: tuple[str, ...] = ()  # each halves the trust
+    changes: Changes | None = None
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
     def __call__(self, block: Window) -> None:
         """Make and stage all layers of ``block``; what is all no data costs nothing."""
-        opened = resources(self.config, self.threads, self.fingerprint)
+        opened = resources(self.config, self.threads, self.fingerprint, self.open_earlier)
         store = Staging(self.staging)
         bands = tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
         outer = self._outer(block, opened.translator, opened.tagger)
@@ -70,13 +74,23 @@ class BlockJob:
             "bright": (self._bright(own, block, outer), 1),
             "sar": (self._quicklook(own[block.within(outer)]), self.thin),
         }
+        if self.changes:
+            layers["change"] = (self._change(opened, self.changes, own, block, outer), 1)
         store.write(block, layers)
+
+    def open_earlier(self, scene: xr.DataArray) -> tuple[xr.DataArray, ...]:
+        """Open the earlier scenes on the grid of ``scene``, the earliest first."""
+        if self.changes is None:
+            return ()
+        opened = open_earlier(self.config, scene, self.translator_band)
+        return tuple(opened[number] for number in self.changes.order)
 
     def _outer(self, block: Window, *models: Model) -> Window:
         despeckle = self.despeckle
         filter_margin = despeckle.margin if despeckle else 0
         windows = [read_window(model, block).grown(filter_margin) for model in models]
         windows.append(block.grown(self.config.anomalies.background))
+        windows.append(block.grown(self.changes.test.margin if self.changes else 0))
         return Window(
             min(window.y0 for window in windows),
             max(window.y1 for window in windows),
@@ -131,6 +145,16 @@ class BlockJob:
         )
         return encode_ratio(ratio[block.within(reach)])[None]
 
+    def _change(
+        self, opened: Resources, changes: Changes, power: Power, block: Window, outer: Window
+    ) -> Bytes:
+        test = changes.test
+        reach = block.grown(test.margin)
+        past = [read_padded(earlier, reach)[0] for earlier in opened.earlier]
+        change = test(np.stack([*past, power[reach.within(outer)]]))
+        found = encode_changes(change, test.level_db, self.config.anomalies.change_db)
+        return found[(slice(None), *block.within(reach))]
+
     def _quicklook(self, power: Power) -> Bytes:
         """Return mean backscatter as grey levels 1 to 255, thinned, 0 where there is none."""
         rows, cols = (-(-size // self.thin) for size in power.shape)
@@ -139,9 +163,10 @@ class BlockJob:
         return to_grey(multilook(padded, self.thin), self.translator_norm)[None]
 
 
-def staged_layers(optical_bands: int, thin: int) -> dict[str, Layer]:
+def staged_layers(optical_bands: int, thin: int, *, changes: bool) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
     return {
+        **({"change": Layer(CHANGE_BANDS, 0)} if changes else {}),
         "optical": Layer(optical_bands, 0),
         "trust": Layer(1, 255),
         "tags": Layer(1, 255),

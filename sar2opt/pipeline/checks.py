@@ -34,6 +34,11 @@ def check_settings(config: RunConfig) -> None:
             f"anomalies.guard is {settings.guard}: it must be smaller than anomalies.background, "
             f"which is {settings.background}, for CA-CFAR needs a ring between the two"
         )
+    if settings.change_window % 2 == 0:
+        raise ConfigError(
+            f"anomalies.change_window is {settings.change_window}: it must be odd, so that a pixel "
+            "lies in the middle"
+        )
     if settings.allow is not None and settings.reference is None:
         raise ConfigError("--allow needs --reference: the layer whose classes it is about")
     scheduler = config.engine.scheduler

@@ -20,6 +20,7 @@ from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator
 from sar2opt.pipeline.block import BlockJob, Cfar, staged_layers, thinning
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
+from sar2opt.pipeline.earlier import open_earlier, plan_changes
 from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
@@ -71,10 +72,11 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     job = _make_job(_anchored(config), scene, translator, tagger, folder.absolute(), thin)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     check_output(folder, name, overwrite=overwrite)
-    layers = staged_layers(optical_bands, thin)
+    layers = staged_layers(optical_bands, thin, changes=job.changes is not None)
     facts = _facts(config, name, scene, job, translator, tagger, command)
     if config.engine.scheduler == "threads":  # else others open them, where they are
-        keep(Resources(scene, translator, tagger), job.threads, job.fingerprint)
+        opened = Resources(scene, translator, tagger, job.open_earlier(scene))
+        keep(opened, job.threads, job.fingerprint)
     return RunPlan(
         config=config,
         name=name,
@@ -110,11 +112,13 @@ def _anchored(config: RunConfig) -> RunConfig:
 
     scene, translate, tag = config.scene, config.translate, config.tag
     paths = {name: absolute(getattr(scene, name)) for name in ("path", "aoi", "like", "dem")}
+    before = tuple(anchored(path) for path in config.anomalies.before)
     return config.model_copy(
         update={
             "scene": scene.model_copy(update=paths),
             "translate": translate.model_copy(update={"model": bundle(translate.model)}),
             "tag": tag.model_copy(update={"model": bundle(tag.model)}),
+            "anomalies": config.anomalies.model_copy(update={"before": before}),
         }
     )
 
@@ -147,6 +151,7 @@ def _make_job(
         background_max=float(10 ** (ground.highest_db / 10)),
     )
     workers = count_workers(config.engine.workers)
+    earlier = open_earlier(config, whole, bands[0])
     job = BlockJob(
         config=config,
         staging=folder.parent / f".{folder.name}.staging",
@@ -159,6 +164,7 @@ def _make_job(
         threads=max(1, count_workers(0) // workers),
         despeckle=speckle_filter(config.prepare, _looks(config, scene)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
+        changes=plan_changes(config, whole, earlier, bands[0]),
     )
     return replace(job, fingerprint=_fingerprint(job, translator, tagger))
 
@@ -197,7 +203,8 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
     scene = config.scene
     assert scene.path is not None
     others = [path for path in (scene.aoi, scene.like, scene.dem) if path is not None]
-    files = [*scene_files(scene.path), *others]
+    before = [file for path in config.anomalies.before for file in scene_files(path)]
+    files = [*scene_files(scene.path), *others, *before]
     state = {
         "files": [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns)
                   for path in files],
@@ -209,6 +216,8 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
         "bands": [job.translator_band, job.tagger_band],
         "norms": [repr(job.translator_norm), repr(job.tagger_norm)],
         "cfar": [repr(job.cfar), config.anomalies.guard, config.anomalies.background],
+        "change": [repr(job.changes), config.anomalies.change_db,
+                   [str(path) for path in config.anomalies.before]],
         "block": [config.engine.block, job.thin],
         "software": version("sar2opt"),
     }  # fmt: skip
@@ -262,7 +271,8 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
     if job.despeckle:
         sentences.append(f"before that, speckle is filtered: {job.despeckle}")
     sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
-    return [*sentences, *_bright_decisions(scene, job, translator)]
+    changes = job.changes.sentences if job.changes else ()
+    return [*sentences, *_bright_decisions(scene, job, translator), *changes]
 
 
 def _bright_decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:

@@ -16,11 +16,13 @@ from shapely.geometry.base import BaseGeometry
 
 from sar2opt.overlay import (
     bright_targets,
+    changes,
     concat,
     reference_disagreement,
     tags_to_objects,
 )
 from sar2opt.overlay.footprint import footprint
+from sar2opt.pipeline.earlier import Changes
 from sar2opt.pipeline.plan import RunPlan
 from sar2opt.products.cog import (
     GREY,
@@ -150,6 +152,9 @@ def _overlay(
         **engine,
     )
     found = [_bright_targets(plan, layers["tags"], engine)]
+    if plan.job.changes is not None:
+        how = engine | {"progress": partial(progress, "outlining changes") if progress else None}
+        found.append(_changes(plan, plan.job.changes, layers["tags"], how))
     if plan.reference is not None:
         found.append(
             reference_disagreement(
@@ -178,6 +183,24 @@ def _bright_targets(plan: RunPlan, tags: _Plane, engine: dict[str, Any]) -> gpd.
         tags=tags,
         names=plan.classes,
         min_pixels=plan.config.anomalies.min_pixels,
+        **engine,
+    )
+
+
+def _changes(
+    plan: RunPlan, found: Changes, tags: _Plane, engine: dict[str, Any]
+) -> gpd.GeoDataFrame:
+    return changes(
+        plan.staging.array("change"),
+        plan.facts.geobox,
+        dates=found.dates,
+        level_db=found.test.level_db,
+        false_share=plan.config.anomalies.change_false_share,
+        # what is smaller than a window may be a single pixel, seen by all windows that hold it
+        min_pixels=max(plan.config.anomalies.min_pixels, found.test.window**2),
+        tags=tags,
+        names=plan.classes,
+        doubt=found.doubt,
         **engine,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -13,6 +14,7 @@ from sar2opt.nets.models import TagModel, Translator, limit_threads, load_model
 from sar2opt.scenes import open_scene
 from sar2opt.tiles.engine import keep_freed_memory
 
+OpenEarlier = Callable[[xr.DataArray], tuple[xr.DataArray, ...]]
 _KEPT = 2  # runs whose resources a worker of a cluster keeps
 _WHOLE = 2**24  # pixels; more than a side of any scene
 
@@ -24,17 +26,23 @@ class Resources:
     scene: xr.DataArray
     translator: Translator
     tagger: TagModel
+    earlier: tuple[xr.DataArray, ...] = ()  # on the grid of the scene, the earliest first
 
 
 _OPEN: dict[str, Resources] = {}  # by the fingerprint of the run
 _ONE_AT_A_TIME = Lock()
 
 
-def resources(config: RunConfig, threads: int, fingerprint: str) -> Resources:
-    """Return what the run with this fingerprint needs; it is opened once a process."""
+def resources(config: RunConfig, threads: int, fingerprint: str, earlier: OpenEarlier) -> Resources:
+    """Return what the run with this fingerprint needs; it is opened once a process.
+
+    ``earlier`` opens the earlier scenes on the grid of the scene.
+    """
     with _ONE_AT_A_TIME:
         if fingerprint not in _OPEN:
-            _keep(Resources(open_scene_of(config), *load_models(config)), threads, fingerprint)
+            scene = open_scene_of(config)
+            opened = Resources(scene, *load_models(config), earlier(scene))
+            _keep(opened, threads, fingerprint)
         return _OPEN[fingerprint]
 
 

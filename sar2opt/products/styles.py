@@ -35,6 +35,7 @@ class LayerStyle:
 
 ANOMALY_COLOURS: Mapping[str, tuple[str, Colour]] = {
     "bright_target": ("Bright target", (230, 97, 1)),
+    "change": ("Change since earlier scenes", (1, 102, 160)),
     "reference_disagreement": ("Disagrees with the reference", (118, 42, 131)),
 }
 SLD_ATTRIBUTES = {

@@ -1,0 +1,173 @@
+"""Earlier scenes: opened onto the grid of the scene, checked, and measured against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from sar2opt.config import RunConfig
+from sar2opt.errors import BandError, ConfigError, SceneError
+from sar2opt.pipeline.resources import open_scene_of
+from sar2opt.raster import take_band
+from sar2opt.sar.change import ChangeTest, fit_change_test
+from sar2opt.scenes.alongside import lay_alongside
+from sar2opt.tiles.sample import sample_windows
+
+_DAY = 86400.0  # seconds
+_SAME_TRACK = 300.0  # seconds of the time of day; neighbouring tracks pass some 500 s apart
+_SAME_DIRECTION = 3 * 3600.0  # ascending and descending passes lie some 12 hours apart
+_WHOLE = 2**24  # pixels; as a scene, an earlier one is a single lazy chunk
+_NOTABLE_DB = 0.5
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a block needs to know to tell changes, and a reader to judge them."""
+
+    test: ChangeTest
+    order: tuple[int, ...]  # of ``anomalies.before``, the earliest first
+    dates: tuple[str, ...]  # in words, the scene's own last
+    doubt: str  # why scores are halved; "" if they are not
+    sentences: tuple[str, ...]
+
+
+def open_earlier(config: RunConfig, scene: xr.DataArray, band: str) -> tuple[xr.DataArray, ...]:
+    """Open the earlier scenes that a configuration names on the grid of ``scene``, in its order.
+
+    They are opened as the scene is: scale, calibration and geocoding are the same. Each is
+    ``(1, y, x)``, lazy. Raises ``BandError`` where one lacks ``band``, ``PlacementError`` where
+    one does not overlap the scene, ``SceneError`` where one is of another radar or later.
+    """
+    opened = []
+    for path in config.anomalies.before:
+        own = config.scene.model_copy(update={"path": path, "aoi": None})
+        earlier = open_scene_of(config.model_copy(update={"scene": own}))
+        _check(path, earlier, scene, band)
+        opened.append(lay_alongside(take_band(earlier, band), scene.odc.geobox, _WHOLE))
+    return tuple(opened)
+
+
+def plan_changes(
+    config: RunConfig, scene: xr.DataArray, earlier: Sequence[xr.DataArray], band: str
+) -> Changes | None:
+    """Fit the test to the scenes as a whole; None where there are no earlier ones.
+
+    Raises ``SceneError`` where they have too little ground in common.
+    """
+    if not earlier:
+        return None
+    times = [one.attrs["acquired"] for one in earlier]
+    order = sorted(range(len(times)), key=times.__getitem__) if all(times) else range(len(times))
+    series = [*(earlier[i] for i in order), take_band(scene, band)]
+    settings = config.anomalies
+    sample = np.concatenate([sample_windows(one) for one in series])
+    try:
+        test = fit_change_test(sample, settings.change_window)
+    except SceneError as error:
+        raise SceneError(f"--before: {error}") from error
+    doubts = [doubt for one in series[:-1] if (doubt := _doubt(one, scene))]
+    dates = _dates(series)
+    sentences = [
+        f"changes: {band} against {', '.join(dates[:-1])}; {test.looks:.0f} looks in windows of "
+        f"{test.window} x {test.window} pixels, as unchanged ground shows them; flagged from "
+        f"{settings.change_db:g} dB, with a share of {settings.change_false_share:g} expected to "
+        "be false",
+        *_levels(test, dates),
+        *_assumed(series, dates),
+        *(f"{doubt}: scores of changes are halved" for doubt in doubts),
+    ]
+    if not all(times):
+        sentences.append(
+            "not all earlier scenes say when they were taken: their order is that given"
+        )
+    return Changes(test, tuple(order), dates, "; ".join(doubts), tuple(sentences))
+
+
+def _check(path: Path, earlier: xr.DataArray, scene: xr.DataArray, band: str) -> None:
+    there = [str(name) for name in earlier.band.values]
+    if band not in there:
+        raise BandError(
+            f"{path}: it has {' and '.join(there)}, but {band} is compared: give an earlier scene "
+            f"with {band}, or say --polarisation {there[0]} if the scene has that too"
+        )
+    radars = [one.attrs.get("frequency_band", "") for one in (earlier, scene)]
+    if all(radars) and radars[0] != radars[1]:
+        raise SceneError(
+            f"{path}: it is of a {radars[0]}-band radar, the scene of a {radars[1]}-band one, and "
+            "the two see different things: give an earlier scene of the same radar"
+        )
+    times = [one.attrs["acquired"] for one in (earlier, scene)]
+    if all(times) and times[0] > times[1]:
+        raise ConfigError(
+            f"{path}: it was taken at {times[0]}, after the scene ({times[1]}): "
+            "--before takes earlier scenes"
+        )
+
+
+def _doubt(earlier: xr.DataArray, scene: xr.DataArray) -> str:
+    """Say how the view of an earlier scene differs, or "".
+
+    By what the products say of their orbits; else by the time of day, which on the
+    sun-synchronous orbits of SAR satellites is that of the track, to within a minute.
+    """
+    name = earlier.attrs["source"]
+    for key, what in (("orbit_direction", "orbit direction"), ("relative_orbit", "relative orbit")):
+        ours, theirs = scene.attrs.get(key), earlier.attrs.get(key)
+        if ours and theirs and ours != theirs:
+            return f"{name} has another {what} ({theirs}, the scene {ours})"
+    if "relative_orbit" in scene.attrs and "relative_orbit" in earlier.attrs:
+        return ""
+    ours, theirs = (one.attrs["acquired"] for one in (scene, earlier))
+    if "T" not in ours or "T" not in theirs:
+        return ""
+    between = (_time(ours) - _time(theirs)).total_seconds() % _DAY
+    between = min(between, _DAY - between)
+    if between <= _SAME_TRACK:
+        return ""
+    what = "orbit direction" if between > _SAME_DIRECTION else "relative orbit"
+    return (
+        f"{name} seems to have another {what}, by the time of day "
+        f"({theirs[11:16]}, the scene {ours[11:16]} UTC)"
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.removesuffix("Z"))
+
+
+def _dates(series: Sequence[xr.DataArray]) -> tuple[str, ...]:
+    """Return a word for each scene: its day, its time where days repeat, else its name."""
+    for length in (10, 16):
+        dates = [one.attrs["acquired"][:length] or str(one.attrs["source"]) for one in series]
+        if len(set(dates)) == len(dates):
+            return tuple(dates)
+    return tuple(f"{date} (scene {number})" for number, date in enumerate(dates, start=1))
+
+
+def _assumed(series: Sequence[xr.DataArray], dates: Sequence[str]) -> list[str]:
+    """Return what was assumed of earlier scenes, but not of the scene."""
+    known = set(series[-1].attrs["assumptions"])
+    return [
+        f"{date}: {note}"
+        for one, date in zip(series[:-1], dates, strict=False)
+        for note in one.attrs["assumptions"]
+        if note not in known
+    ]
+
+
+def _levels(test: ChangeTest, dates: Sequence[str]) -> list[str]:
+    """Say by how much earlier scenes lie above or below this one on most ground."""
+    sentences = []
+    for gain, date in zip(test.gains[:-1], dates, strict=False):
+        above = -10 * float(np.log10(gain))
+        if abs(above) >= _NOTABLE_DB:
+            sentences.append(
+                f"{date} lies {abs(above):.1f} dB {'above' if above > 0 else 'below'} the scene on "
+                "most ground: taken for calibration or weather, and taken off"
+            )
+    return sentences
