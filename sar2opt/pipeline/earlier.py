@@ -67,7 +67,7 @@ def plan_changes(
     settings = config.anomalies
     sample = np.concatenate([sample_windows(one) for one in series])
     try:
-        test = fit_change_test(sample, settings.change_window)
+        test = fit_change_test(sample, settings.change_window, looks_of(scene, config))
     except SceneError as error:
         raise SceneError(f"--before: {error}") from error
     doubts = [doubt for one in series[:-1] if (doubt := _doubt(one, scene))]
@@ -86,6 +86,11 @@ def plan_changes(
             "not all earlier scenes say when they were taken: their order is that given"
         )
     return Changes(test, tuple(order), dates, "; ".join(doubts), tuple(sentences))
+
+
+def looks_of(scene: xr.DataArray, config: RunConfig) -> float:
+    """Return the number of looks that the scene states, or else the settings."""
+    return float(scene.attrs.get("looks", config.prepare.looks))
 
 
 def _check(path: Path, earlier: xr.DataArray, scene: xr.DataArray, band: str) -> None:

@@ -20,7 +20,7 @@ from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator
 from sar2opt.pipeline.block import BlockJob, Cfar, staged_layers, thinning
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
-from sar2opt.pipeline.earlier import open_earlier, plan_changes
+from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
 from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
@@ -147,7 +147,7 @@ def _make_job(
     cells = ring_cells(settings.guard, settings.background)
     ground = _ground(config, scene, translator, norms[0])
     cfar = Cfar(
-        factor=ca_cfar_factor(settings.false_alarm, _looks(config, scene), cells),
+        factor=ca_cfar_factor(settings.false_alarm, looks_of(scene, config), cells),
         background_max=float(10 ** (ground.highest_db / 10)),
     )
     workers = count_workers(config.engine.workers)
@@ -162,7 +162,7 @@ def _make_job(
         cfar=cfar,
         thin=thin,
         threads=max(1, count_workers(0) // workers),
-        despeckle=speckle_filter(config.prepare, _looks(config, scene)),
+        despeckle=speckle_filter(config.prepare, looks_of(scene, config)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
         changes=plan_changes(config, whole, earlier, bands[0]),
     )
@@ -185,16 +185,12 @@ def _doubts(
     return translator.doubts(quantiles, spacing, band, config.translate.look, radar)
 
 
-def _looks(config: RunConfig, scene: xr.DataArray) -> float:
-    return float(scene.attrs.get("looks", config.prepare.looks))
-
-
 def _ground(
     config: RunConfig, scene: xr.DataArray, translator: Translator, norm: Normalisation
 ) -> Ground:
     quantile, settings = translator.card.normalisation.quantile, config.anomalies
     how = {"dark_db": settings.dark_db, "even_db": settings.even_db}
-    return find_ground(norm, quantile, _looks(config, scene), **how)
+    return find_ground(norm, quantile, looks_of(scene, config), **how)
 
 
 def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
@@ -288,8 +284,8 @@ def _bright_decisions(scene: xr.DataArray, job: BlockJob, translator: Translator
             f"{ground.spread_db:.1f} dB, and speckle alone over {ground.speckle_db:.1f} dB"
         )
     bright = (
-        f"bright targets: {_looks(job.config, scene):g} looks ({source}), false-alarm probability "
-        f"{settings.false_alarm:g} a pixel, looked for {where}"
+        f"bright targets: {looks_of(scene, job.config):g} looks ({source}), false-alarm "
+        f"probability {settings.false_alarm:g} a pixel, looked for {where}"
     )
     if not ground.even:
         return [bright]

@@ -10,7 +10,8 @@
    B. Efron, Large-scale simultaneous hypothesis testing: the choice of a null hypothesis, JASA
    99(465), 2004. Changed ground, if it is less than half, makes it only more cautious.
 3. Products differ in calibration, and whole scenes in weather: the median ratio to the newest date
-   is taken off each date.
+   is taken off each date. Subtracted noise is added back, for without it weak ground has no F
+   distribution.
 4. Many pixels are tested at once: ``false_discovery_rates`` turns a histogram of p-values into the
    share of false ones among the flagged, so memory does not grow with the scene.
 """
@@ -18,13 +19,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betainc, gammaincc
+from scipy.special import betainc, gammaincc, gammaln
 
 from sar2opt.errors import ConfigError, SceneError
 from sar2opt.sar.speckle.windows import MOST_SIDE, box_sum
@@ -33,8 +34,11 @@ Power = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-FEWEST = 500  # pixels from which looks and levels are taken
-_DARKEST, _BELOW = 0.01, 0.1  # quantile, and times it: weaker is what subtracted noise has left
+FEWEST, _MOST = 500, 200_000  # pixels from which looks and levels are taken
+_STRIP = 128  # rows that are tested at a time
+_DARKEST, _BELOW = 0.01, 0.1  # quantile, and times it: far weaker is no backscatter
+_FEWEST_EMPTY = 30  # windows
+_FITS, _UNCHANGED = 3, 0.05  # rounds, and the p-value from which ground counts as the same
 _LOOKS = 0.05, 1e5  # between which they are sought
 
 
@@ -54,6 +58,7 @@ class ChangeTest:
     looks: float  # of the means of windows, in effect
     gains: tuple[float, ...]  # by which the power of each date is multiplied
     floor: float  # power that weaker ground is raised to, in the unit of the newest date
+    noise: float  # power that was subtracted as noise, and is added back; the same unit
     window: int  # side, pixels
     level_db: float = 0.0  # median of the newest date
 
@@ -68,46 +73,94 @@ class ChangeTest:
         A pixel is tested where the newest date and another have valid windows. The result is the
         same bits however the scene is cut, ``margin`` pixels off the cut.
         """
-        means = self.levelled(local_mean(series, self.window))
+        rows = range(0, max(series.shape[1], 1), _STRIP)
+        return Change(
+            *map(np.concatenate, zip(*(self._strip(series, y) for y in rows), strict=True))
+        )
+
+    def _strip(self, series: Power, top: int) -> Change:
+        """Test some rows from ``top`` on: so memory does not grow with dates times pixels."""
+        first = max(top - self.margin, 0)
+        means = local_mean(series[:, first : top + _STRIP + self.margin], self.window)
+        means = self.levelled(means[:, top - first : top - first + _STRIP])
         p = change_p(unevenness(means), np.isfinite(means).sum(axis=0), self.looks)
         since, before, after = latest_change(means)
         p[~np.isfinite(means[-1])] = np.nan
+        before, after = (np.maximum(power - self.noise, self.floor) for power in (before, after))
         return Change(p, np.where(np.isfinite(p), since, 0), before, after)
 
     def levelled(self, means: Floats) -> Floats:
-        """Bring means ``(date, y, x)`` to the level of the newest date, and up to the floor."""
+        """Bring means ``(date, y, x)`` to the level of the newest date, noise added back."""
         gains = np.asarray(self.gains)[:, None, None]
-        levelled: Floats = np.maximum(means * gains, self.floor)  # NaN stays
+        levelled: Floats = np.maximum(means * gains + self.noise, self.floor)  # NaN stays
         return levelled
 
 
-def fit_change_test(sample: Power, window: int = 3) -> ChangeTest:
+def fit_change_test(sample: Power, window: int = 3, speckle: float = 4.4) -> ChangeTest:
     """Fit the test to a sample ``(date, y, x)`` of linear power; see the head of the module.
 
-    Raises ``SceneError`` where fewer than 500 pixels are valid at all dates, ``ConfigError`` for
-    a window that is not odd and 1 to 15.
+    Levels are taken, in a few rounds, from ground that the round before does not call changed; the
+    looks from all that stands out of the noise, as tails cut off would make them too many.
+    ``speckle`` is the number of looks of a pixel, from which follows how much noise was subtracted
+    where it left zeros. Raises ``SceneError`` where fewer than 500 pixels are valid at all dates,
+    ``ConfigError`` for a window that is not odd and 1 to 15.
     """
-    means = local_mean(sample, window)
-    means = means[:, np.isfinite(means).all(axis=0) & (means > 0).any(axis=0)]
+    thin = int(np.ceil(np.sqrt(sample[0].size / _MOST)))
+    means = np.stack([local_mean(date, window)[::thin, ::thin] for date in sample])
+    common = np.isfinite(means).all(axis=0) & (means > 0).any(axis=0)
+    zeros = np.stack([local_mean(date <= 0, window)[::thin, ::thin] for date in sample])
+    empty = zeros[:, common] >= 0.5
+    means = means[:, common]
     if means.shape[1] < FEWEST:
         raise SceneError(
             f"only {means.shape[1]} pixels are valid at all dates, and {FEWEST} are needed to tell "
             "how much unchanged ground varies: give scenes that overlap more"
         )
-    dark = [np.quantile(date[date > 0], _DARKEST) if (date > 0).any() else np.inf for date in means]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gains = [float(np.nanmedian(means[-1] / np.where(d > 0, d, np.nan))) for d in means]
-    gains = [gain if 0 < gain < np.inf else 1.0 for gain in gains]
-    floor = _BELOW * float(min(value * gain for value, gain in zip(dark, gains, strict=True)))
-    if not 0 < floor < np.inf:
+    same = np.ones(means.shape[1], bool)
+    for _ in range(_FITS):
+        gains = tuple(_ratio(means[-1, same], date[same]) for date in means)
+        level = means * np.asarray(gains)[:, None]
+        noise = _noise(level, empty, speckle)
+        test = ChangeTest(1.0, gains, _floor(level), noise, window)
+        uneven = unevenness(test.levelled(means[:, None, :]))[0]
+        clear = level.mean(axis=0) > noise  # what is at the noise varies less, by being cut at zero
+        usual = float(np.median(uneven[clear] if clear.sum() >= FEWEST else uneven))
+        test = replace(test, looks=_null_looks(usual, len(sample)))
+        same = change_p(uneven, len(sample), test.looks) > _UNCHANGED
+    return replace(test, level_db=10 * float(np.log10(np.median(level[-1]) + 1e-30)))
+
+
+def _ratio(newest: Floats, date: Floats) -> float:
+    """Return the median ratio of two dates; 1 where there is none above zero."""
+    positive = (date > 0) & (newest > 0)
+    return float(np.median(newest[positive] / date[positive])) if positive.any() else 1.0
+
+
+def _floor(means: Floats) -> float:
+    """Return a power well below the darkest percent of ``(date, n)``; raises ``SceneError``."""
+    dark = [np.quantile(date[date > 0], _DARKEST) for date in means if (date > 0).any()]
+    if not dark:
         raise SceneError("there is no backscatter above zero to compare")
-    test = ChangeTest(1.0, tuple(gains), floor, window)
-    uneven = float(np.median(unevenness(test.levelled(means[:, None, :]))))
-    level_db = 10 * float(np.log10(max(np.median(means[-1]), floor)))
-    return ChangeTest(_null_looks(uneven, len(sample)), tuple(gains), floor, window, level_db)
+    return _BELOW * float(min(dark))
 
 
-def local_mean(power: npt.NDArray[np.floating[Any]], window: int) -> Floats:
+def _noise(means: Floats, empty: npt.NDArray[np.bool_], speckle: float) -> float:
+    """Return the noise power that was subtracted from means ``(date, n)``, 0 if it does not show.
+
+    Calm water that lies at the noise comes out as zero in half of its pixels, ``empty``
+    ``(date, n)``. What is left in the others is, in the mean, half the mean deviation of speckle of
+    the noise's own power, which for a gamma variate of L looks is ``L^L exp(-L) / gamma(L + 1)``.
+    """
+    left = np.exp(speckle * np.log(speckle) - speckle - gammaln(speckle + 1))
+    seen = [
+        float(np.median(date[zero])) / left
+        for date, zero in zip(means, empty, strict=True)
+        if zero.sum() >= _FEWEST_EMPTY
+    ]
+    return max(seen, default=0.0)
+
+
+def local_mean(power: npt.NDArray[Any], window: int) -> Floats:
     """Return the mean over ``window`` x ``window`` pixels around each, of ``(..., y, x)``.
 
     NaN where a pixel of the window is no data or lies outside. Raises ``ConfigError``.

@@ -16,7 +16,7 @@ from sar2opt.sar.radiometry import Power
 from sar2opt.scenes.blocks import take
 from sar2opt.scenes.geometry import MapGeometry
 from sar2opt.scenes.opened import Opened
-from sar2opt.scenes.positions import inside, positions
+from sar2opt.scenes.positions import positions
 from sar2opt.scenes.warp import warp
 from sar2opt.tiles.apply import read_padded
 from sar2opt.tiles.plan import Window
@@ -89,10 +89,13 @@ def _shift(own: GeoBox, grid: GeoBox) -> tuple[int, int] | None:
 
 
 def _meet(own: GeoBox, grid: GeoBox) -> bool:
-    row, col = (np.linspace(0, size, _LOOKS) for size in grid.shape)
-    line, pixel = positions(MapGeometry(own), grid, row[:, None], col[None, :])
-    if inside(line, pixel, own.shape.yx).any():
-        return True
-    row, col = (np.linspace(0, size, _LOOKS) for size in own.shape.yx)  # it may lie between those
-    line, pixel = positions(MapGeometry(grid), own, row[:, None], col[None, :])
-    return bool(inside(line, pixel, grid.shape.yx).any())
+    """Return whether a pixel of one has its centre in the other: the smaller may be either."""
+    return _sees(own, grid) or _sees(grid, own)
+
+
+def _sees(large: GeoBox, small: GeoBox) -> bool:
+    row, col = (np.linspace(0.5, size - 0.5, _LOOKS) for size in small.shape)
+    line, pixel = positions(MapGeometry(large), small, row[:, None], col[None, :])
+    rows, cols = large.shape
+    within = (line > -0.5) & (line < rows - 0.5) & (pixel > -0.5) & (pixel < cols - 0.5)
+    return bool(within.any())

@@ -1,0 +1,184 @@
+"""Changes through the whole run: found in their place, quiet without any, refused in a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from planted import pixels, settings
+from scene_files import UTM, write
+
+import sar2opt
+from sar2opt.errors import ConfigError, PlacementError, SceneError
+from sar2opt.pipeline import Products
+from sar2opt.pipeline.plan import make_plan
+
+SHAPE = (150, 190)
+FIELD = (slice(50, 75), slice(100, 140))  # lies across blocks of 64
+
+
+def write_scene(path: Path, seed: int, day: str, *, changed: bool = False, **how: Any) -> Path:
+    """Write even land under speckle, one field of it 8 dB brighter if ``changed``."""
+    gain, band = how.pop("gain", 1.0), how.pop("band", "VH")
+    time, said = how.pop("time", "T05:12:41Z"), how.pop("tags", {})
+    power = gain * np.random.default_rng(seed).gamma(4.4, 0.1 / 4.4, SHAPE)
+    if changed:
+        power[FIELD] *= 10**0.8
+    tags = {"LOOKS": "4.4", "SCALE": "power", "ACQUIRED": f"2024-05-{day}{time}", **said}
+    return write(path, power.astype(np.float32), names=(band,), nodata=np.nan, tags=tags, **how)
+
+
+def run_against(folder: Path, *before: Path, **sections: Any) -> Products:
+    scene = folder / "scene.tif"
+    if not scene.exists():
+        write_scene(scene, 1, "25", changed=True)
+    sections["anomalies"] = {"before": before} | sections.get("anomalies", {})
+    return sar2opt.run(settings(scene, folder / "out", engine={"block": 64}, **sections))
+
+
+def changed(products: Products) -> gpd.GeoDataFrame:
+    return products.anomalies[products.anomalies["kind"] == "change"]
+
+
+def said(products: Products) -> str:
+    return " | ".join(products.assumptions)
+
+
+@pytest.fixture(scope="module")
+def products(tmp_path_factory: pytest.TempPathFactory) -> Products:
+    """A run against two earlier scenes, named out of order, one of them brighter."""
+    folder = tmp_path_factory.mktemp("changes")
+    second = write_scene(folder / "second.tif", 3, "13", gain=1.5)
+    return run_against(folder, second, write_scene(folder / "first.tif", 2, "01"))
+
+
+def test_a_planted_change_is_found_in_its_place(products: Products) -> None:
+    table = gpd.read_file(products.folder / "scene.gpkg", layer="anomalies")
+    (row,) = table[table["kind"] == "change"].itertuples()
+    left, top = UTM * (FIELD[1].start, FIELD[0].start)
+    right, bottom = UTM * (FIELD[1].stop, FIELD[0].stop)
+    planted = shapely.box(left, bottom, right, top)
+    assert planted.buffer(20).contains(row.geometry)
+    assert row.geometry.intersection(planted).area > 0.95 * planted.area
+    place = gpd.GeoSeries([planted.centroid], crs=table.crs).to_crs("EPSG:4326").iloc[0]
+    assert shapely.Point(row.lon, row.lat).distance(place) < 2e-4
+    assert row.since == "2024-05-25"
+    assert (row.before_db, row.after_db) == pytest.approx((-10, -2), abs=0.7)
+    assert row.q_value < 1e-9
+    assert "Backscatter rose by 8 dB (from -10 to -2 dB)" in row.reason
+    assert "between 2024-05-13 and 2024-05-25" in row.reason
+
+
+def test_what_was_assumed_is_said(products: Products) -> None:
+    assert "changes: vh against 2024-05-01, 2024-05-13; " in said(products)
+    assert "2024-05-13 lies 1.8 dB above the scene on most ground" in said(products)
+    assert "halved" not in said(products)
+
+
+def test_changes_do_not_depend_on_blocks(products: Products, tmp_path: Path) -> None:
+    folder = products.folder.parents[1]
+    before = (folder / "first.tif", folder / "second.tif")
+    whole = sar2opt.run(
+        settings(folder / "scene.tif", tmp_path / "out", anomalies={"before": before})
+    )
+    drop = ["tag", "id", "reason"]  # the tags of a net may differ a little
+    assert changed(whole).drop(columns=drop).equals(changed(products).drop(columns=drop))
+    np.testing.assert_array_equal(pixels(whole.folder, "tags"), pixels(products.folder, "tags"))
+
+
+@pytest.mark.parametrize("grid", ["same", "half a pixel off", "other zone"])
+def test_nothing_is_flagged_where_nothing_changed(tmp_path: Path, grid: str) -> None:
+    write_scene(tmp_path / "scene.tif", 1, "25")
+    how = {
+        "same": {},
+        "half a pixel off": {"transform": UTM * UTM.translation(0.5, 0.5)},
+        "other zone": {"crs": "EPSG:4326", "transform": degrees()},
+    }[grid]
+    products = run_against(tmp_path, write_scene(tmp_path / "a.tif", 2, "13", **how))
+    assert len(changed(products)) == 0
+    assert ("resampled from its grid" in said(products)) == (grid != "same")
+
+
+def degrees() -> Any:
+    """Return a grid in degrees around the scene's."""
+    scene = gpd.GeoSeries([shapely.box(*(UTM * (-5, 155)), *(UTM * (195, -5)))], crs="EPSG:32632")
+    west, _, east, north = scene.to_crs("EPSG:4326").total_bounds
+    pixel = (east - west) / SHAPE[1]
+    return type(UTM)(pixel, 0, west, 0, -pixel, north)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"time": "T17:12:41Z"}, "another orbit direction, by the time of day (17:12"),
+        ({"time": "T05:21:10Z"}, "another relative orbit, by the time of day (05:21"),
+    ],
+)
+def test_another_view_halves_the_scores_and_is_said(
+    products: Products, tmp_path: Path, how: dict[str, Any], words: str
+) -> None:
+    doubtful = run_against(tmp_path, write_scene(tmp_path / "a.tif", 2, "13", **how))
+    assert words in said(doubtful)
+    assert "scores of changes are halved" in said(doubtful)
+    ((score, reason),) = changed(doubtful)[["score", "reason"]].itertuples(index=False)
+    assert score == pytest.approx(changed(products)["score"].iloc[0] / 2, rel=0.03)
+    assert f"score halved: a seems to have {words}" in reason
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "words"),
+    [
+        ({"band": "VV"}, SceneError, "it has vv, but vh is compared: give an earlier scene with"),
+        ({"day": "26"}, ConfigError, r"it was taken at 2024-05-26T05:12:41Z, after the scene"),
+        ({"transform": UTM * UTM.translation(500, 0)}, PlacementError, "does not overlap"),
+        ({"transform": UTM * UTM.translation(185, 145)}, SceneError, "only .* pixels are valid"),
+        ({"tags": {"FREQUENCY_BAND": "L"}}, SceneError, "it is of a L-band radar, the scene of"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    tmp_path: Path, how: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    write_scene(tmp_path / "scene.tif", 1, "25", tags={"FREQUENCY_BAND": "C"})
+    before = write_scene(tmp_path / "a.tif", 2, **({"day": "13"} | how))
+    with pytest.raises(error, match=words) as caught:
+        run_against(tmp_path, before)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".tif"] == []
+
+
+def test_an_even_window_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="change_window is 4: it must be odd"):
+        run_against(tmp_path, tmp_path / "a.tif", anomalies={"change_window": 4})
+
+
+def test_a_run_is_not_gone_on_with_after_an_earlier_scene_changed(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "scene.tif", 1, "25")
+    before = write_scene(tmp_path / "a.tif", 2, "13")
+
+    def fingerprint(**anomalies: Any) -> str:
+        plan = make_plan(settings(scene, tmp_path / "out", anomalies=anomalies))
+        plan.staging.remove()
+        return plan.job.fingerprint
+
+    first = fingerprint(before=[before])
+    assert fingerprint(before=[before]) == first
+    assert fingerprint() != first
+    assert fingerprint(before=[before], change_db=2.0) != first
+    write_scene(before, 7, "13")
+    assert fingerprint(before=[before]) != first
+
+
+def test_the_command_line_takes_several(cli: Any, tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "scene.tif", 1, "25", changed=True)
+    one, two = (write_scene(tmp_path / f"{n}.tif", n, f"0{n}") for n in (3, 4))
+    code, out, errors = cli(
+        "run", scene, "--before", one, "--before", two, "--out", tmp_path / "out", "--workers", "1"
+    )
+    assert (code, "1 anomalies" in " ".join(out.split())) == (0, True)
+    assert "changes: vh against 2024-05-03, 2024-05-04" in " ".join(errors.split())
+    code, _, errors = cli("run", scene, "--before", tmp_path / "none.tif", "--out", tmp_path / "o")
+    assert (code, "none.tif: no such file" in " ".join(errors.split())) == (2, True)
