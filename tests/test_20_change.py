@@ -26,7 +26,7 @@ def speckle(dates: int, shape: tuple[int, int], looks: float, seed: int = 0) -> 
 
 def plain(looks: float, dates: int) -> ChangeTest:
     """A test of single pixels, of known looks and level."""
-    return ChangeTest(looks, (1.0,) * dates, floor=0.0, noise=0.0, window=1)
+    return ChangeTest(looks, 1.0, (1.0,) * dates, floor=0.0, noise=0.0, window=1)
 
 
 def test_two_dates_follow_the_f_distribution_exactly() -> None:
@@ -66,7 +66,7 @@ def test_looks_and_levels_are_found_in_correlated_speckle(dates: int) -> None:
     np.testing.assert_allclose(test.gains, gains[-1] / gains, rtol=0.03)
     assert 4.4 < test.looks < 0.9 * 9 * 4.4  # fewer than of as many independent pixels
     p = test(series).p[60:]
-    assert 0.2e-2 < np.nanmean(p < 1e-2) < 1.2e-2  # what changed makes it cautious
+    assert 0.05e-2 < np.nanmean(p < 1e-2) < 1.2e-2  # what changed makes it cautious
     assert np.nanmedian(test(series).p[:49]) < 1e-3
     p = fit_change_test(series[:, 60:], 3)(series[:, 60:]).p
     for rate in (1e-2, 1e-3):

@@ -84,7 +84,7 @@ def changes(
             f"found has shape {tuple(found.shape)}, not {(CHANGE_BANDS, *geobox.shape)}"
         )
     check_shapes(geobox, tags=tags)
-    rates = _rates(found, block)
+    rates = change_rates(found, block)
     threshold = int((rates > false_share).sum())  # they fall
 
     def classes(rows: slice, columns: slice) -> Array:
@@ -128,7 +128,7 @@ def _reader(layer: Any, band: int | None = None, code: int | None = None) -> Rea
     return lambda rows, columns: np.asarray(layer[band, rows, columns])
 
 
-def _rates(found: Any, block: int) -> npt.NDArray[np.float64]:
+def change_rates(found: Any, block: int) -> npt.NDArray[np.float64]:
     """Return the q-value of each code of p-values ``(256,)``; infinite for untested pixels."""
     counts = np.zeros(256, np.int64)
     for rows, columns in windows(tuple(found.shape[1:]), block):

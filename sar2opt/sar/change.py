@@ -6,9 +6,10 @@
 2. L is not the looks of the product times the pixels of the window: neighbouring pixels share
    speckle, and ground that stayed as it was still varies, with wind, dew and growth. So it is taken
    from the series itself, ``fit_change_test``: the number of looks at which the median of the
-   p-values of all ground is one half, as it is where nothing changed. That is the empirical null of
-   B. Efron, Large-scale simultaneous hypothesis testing: the choice of a null hypothesis, JASA
-   99(465), 2004. Changed ground, if it is less than half, makes it only more cautious.
+   p-values of all ground is one half, as it is where nothing changed. For many dates the degrees of
+   freedom are taken from the upper quartile as well. That is the empirical null of B. Efron,
+   Large-scale simultaneous hypothesis testing: the choice of a null hypothesis, JASA 99(465), 2004.
+   Changed ground, if it is less than half, makes it only more cautious.
 3. Products differ in calibration, and whole scenes in weather: the median ratio to the newest date
    is taken off each date. Subtracted noise is added back, for without it weak ground has no F
    distribution.
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betainc, gammaincc, gammaln
+from scipy.special import betainc, gammaincc, gammaincinv, gammaln
 
 from sar2opt.errors import ConfigError, SceneError
 from sar2opt.sar.speckle.windows import MOST_SIDE, box_sum
@@ -39,6 +40,7 @@ _STRIP = 128  # rows that are tested at a time
 _DARKEST, _BELOW = 0.01, 0.1  # quantile, and times it: far weaker is no backscatter
 _FEWEST_EMPTY = 30  # windows
 _FITS, _UNCHANGED = 3, 0.05  # rounds, and the p-value from which ground counts as the same
+_UPPER, _LEAST_SHAPE = 0.75, 0.1  # quantile, and shape of a gamma distribution
 _LOOKS = 0.05, 1e5  # between which they are sought
 
 
@@ -56,6 +58,7 @@ class ChangeTest:
     """A test of a series of dates, fitted to it; the newest date comes last."""
 
     looks: float  # of the means of windows, in effect
+    freedom: float  # share of the degrees of freedom that the series has, in effect
     gains: tuple[float, ...]  # by which the power of each date is multiplied
     floor: float  # power that weaker ground is raised to, in the unit of the newest date
     noise: float  # power that was subtracted as noise, and is added back; the same unit
@@ -83,7 +86,7 @@ class ChangeTest:
         first = max(top - self.margin, 0)
         means = local_mean(series[:, first : top + _STRIP + self.margin], self.window)
         means = self.levelled(means[:, top - first : top - first + _STRIP])
-        p = change_p(unevenness(means), np.isfinite(means).sum(axis=0), self.looks)
+        p = change_p(unevenness(means), np.isfinite(means).sum(axis=0), self.looks, self.freedom)
         since, before, after = latest_change(means)
         p[~np.isfinite(means[-1])] = np.nan
         before, after = (np.maximum(power - self.noise, self.floor) for power in (before, after))
@@ -121,12 +124,13 @@ def fit_change_test(sample: Power, window: int = 3, speckle: float = 4.4) -> Cha
         gains = tuple(_ratio(means[-1, same], date[same]) for date in means)
         level = means * np.asarray(gains)[:, None]
         noise = _noise(level, empty, speckle)
-        test = ChangeTest(1.0, gains, _floor(level), noise, window)
+        test = ChangeTest(1.0, 1.0, gains, _floor(level), noise, window)
         uneven = unevenness(test.levelled(means[:, None, :]))[0]
         clear = level.mean(axis=0) > noise  # what is at the noise varies less, by being cut at zero
-        usual = float(np.median(uneven[clear] if clear.sum() >= FEWEST else uneven))
-        test = replace(test, looks=_null_looks(usual, len(sample)))
-        same = change_p(uneven, len(sample), test.looks) > _UNCHANGED
+        usual = uneven[clear] if clear.sum() >= FEWEST else uneven
+        looks, freedom = _empirical_null(usual, len(sample))
+        test = replace(test, looks=looks, freedom=freedom)
+        same = change_p(uneven, len(sample), looks, freedom) > _UNCHANGED
     return replace(test, level_db=10 * float(np.log10(np.median(level[-1]) + 1e-30)))
 
 
@@ -192,24 +196,27 @@ def unevenness(means: Floats) -> Floats:
         return np.asarray(np.maximum(np.log(mean) - logs, 0.0))
 
 
-def change_p(uneven: Floats, dates: Any, looks: float) -> Floats:
+def change_p(uneven: Floats, dates: Any, looks: float, freedom: float = 1.0) -> Floats:
     """Return the p-value of ``unevenness`` over so many dates (a number, or one for each pixel).
 
     NaN for fewer than two. For two dates it is exact and two-sided, see ``two_date_p``; for more it
-    is that of the omnibus test, see ``omnibus_p``.
+    is that of the omnibus test, see ``omnibus_p``, with a share ``freedom`` of its degrees.
     """
     uneven, dates = np.broadcast_arrays(np.asarray(uneven, np.float64), dates)
     p = np.full(uneven.shape, np.nan)
     for number in np.unique(dates):
         if number >= 2:
             here = (dates == number) & np.isfinite(uneven)
-            find = two_date_p if number == 2 else omnibus_p
-            p[here] = find(uneven[here], int(number), looks)
+            p[here] = (
+                two_date_p(uneven[here], looks)
+                if number == 2
+                else omnibus_p(uneven[here], int(number), looks, freedom)
+            )
     return p
 
 
-def two_date_p(uneven: Floats, dates: int, looks: float) -> Floats:
-    """Return the two-sided p-value of two dates; ``dates`` is 2.
+def two_date_p(uneven: Floats, looks: float) -> Floats:
+    """Return the two-sided p-value of two dates.
 
     Of ``unevenness`` u the ratio of the greater mean to the smaller is ``exp(2 arcosh(exp u))``,
     and that of two means of L looks follows F(2 L, 2 L): E. Rignot and J. van Zyl, Change
@@ -220,7 +227,7 @@ def two_date_p(uneven: Floats, dates: int, looks: float) -> Floats:
     return np.asarray(np.minimum(2 * betainc(looks, looks, smaller), 1.0))
 
 
-def omnibus_p(uneven: Floats, dates: int, looks: float) -> Floats:
+def omnibus_p(uneven: Floats, dates: int, looks: float, freedom: float = 1.0) -> Floats:
     """Return the p-value of "the same power at all dates": Conradsen et al. (2016), theorem 1.
 
     ``-2 rho ln Q`` follows chi-squared with ``dates - 1`` degrees of freedom, corrected to the
@@ -234,7 +241,7 @@ def omnibus_p(uneven: Floats, dates: int, looks: float) -> Floats:
         return np.ones_like(uneven)
     omega = -(k - 1) / 4 * (1 - 1 / rho) ** 2
     half = rho * n * k * uneven  # of -2 rho ln Q
-    degrees = k - 1
+    degrees = freedom * (k - 1)
     first, second = gammaincc(degrees / 2, half), gammaincc(degrees / 2 + 2, half)
     return np.asarray(np.maximum(first + omega * (second - first), first / 2))
 
@@ -280,12 +287,35 @@ def false_discovery_rates(counts: Sequence[int] | Integers, p: Floats) -> Floats
     return np.minimum(np.minimum.accumulate(rates), 1.0)
 
 
-def _null_looks(median: float, dates: int) -> float:
+def _empirical_null(uneven: Floats, dates: int) -> tuple[float, float]:
+    """Return the looks, and the share of degrees of freedom, that most of the ground shows.
+
+    The median of unevenness gives the looks. Of more than two dates its upper quartile says how
+    long the tail is: where ground varies more in one place than in another, as under wind or
+    growth, it is that of fewer degrees of freedom.
+    """
+    median, upper = (float(value) for value in np.quantile(uneven, (0.5, _UPPER)))
+    most = (dates - 1) / 2
+    if dates == 2 or median <= 0 or _tail(most) >= upper / median:
+        return _null_looks(median, dates, 1.0), 1.0
+    if _tail(_LEAST_SHAPE) <= upper / median:
+        shape = _LEAST_SHAPE
+    else:
+        shape = float(brentq(lambda shape: _tail(shape) - upper / median, _LEAST_SHAPE, most))
+    return _null_looks(median, dates, shape / most), shape / most
+
+
+def _tail(shape: float) -> float:
+    """Return the upper quartile over the median of a gamma distribution."""
+    return float(gammaincinv(shape, _UPPER) / gammaincinv(shape, 0.5))
+
+
+def _null_looks(median: float, dates: int, freedom: float) -> float:
     """Return the looks at which an unevenness has a p-value of one half."""
     uneven = np.array([median])
 
     def excess(ln_looks: float) -> float:
-        return float(change_p(uneven, dates, float(np.exp(ln_looks)))[0]) - 0.5
+        return float(change_p(uneven, dates, float(np.exp(ln_looks)), freedom)[0]) - 0.5
 
     low, high = (float(np.log(end)) for end in _LOOKS)
     if median <= 0 or excess(high) > 0:
