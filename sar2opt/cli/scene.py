@@ -15,7 +15,11 @@ from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 
 SceneFile = Annotated[
     Path,
-    typer.Argument(help="SAR scene: GeoTIFF, COG, Sentinel-1 .SAFE or .zip", show_default=False),
+    typer.Argument(
+        help="SAR scene: GeoTIFF, Sentinel-1 GRD (.SAFE or .zip), PALSAR .tar.gz, a folder or a "
+        "pattern of GeoTIFFs of one pass, or a STAC item (file or address)",
+        show_default=False,
+    ),
 ]
 Scale = Annotated[
     str | None,
@@ -37,7 +41,7 @@ Geocode = Annotated[
 Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
 Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
 Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
-Dem = Annotated[Path | None, typer.Option(help="terrain model, for --geocode terrain")]
+Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
 
 
 def run(

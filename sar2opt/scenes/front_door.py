@@ -134,6 +134,22 @@ def _quantiles_db(power: Power) -> list[float] | None:
     return [round(float(value), 1) for value in np.quantile(valid, _QUANTILES)]
 
 
+def terrain_layers(path: str | Path, **how: Any) -> xr.DataArray | None:
+    """Return what the radar saw of the terrain, on the grid of ``open_scene(path, **how)``.
+
+    Bands ``local_incidence_deg`` and ``layover_1_shadow_2`` (0 is seen ground), NaN where the
+    radar did not look; lazy. None where the scene is not corrected by a terrain model. Raises what
+    ``open_scene`` does.
+    """
+    chunks = how.pop("chunks", 1024)
+    layers = getattr(_find_reader(Path(path)), "terrain", None)
+    settings = parse_config(how, SceneSettings, "terrain_layers")
+    if layers is None or settings.dem is None:
+        return None
+    found: xr.DataArray | None = layers(anchored(Path(path)), settings, chunks)
+    return found
+
+
 def scene_files(path: Path) -> list[Path]:
     """Return the files that a scene's pixels depend on."""
     files = getattr(_find_reader(path), "files", None)
