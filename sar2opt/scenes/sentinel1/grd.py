@@ -50,7 +50,12 @@ def files(path: Path) -> list[Path]:
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised."""
-    return _open(path, settings)[0].raster(chunks)
+    return open_product(path, settings).raster(chunks)
+
+
+def open_product(path: Path, settings: SceneSettings) -> Opened:
+    """Return the scene, open but not read, so that slices can be joined."""
+    return _open(path, settings)[0]
 
 
 def terrain(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray | None:
