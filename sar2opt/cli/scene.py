@@ -68,6 +68,10 @@ def run(
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
+    join: Annotated[
+        Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
+    ] = None,
+    on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
     device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
     workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
     scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
@@ -98,6 +102,8 @@ def run(
             "tag.model": tagger,
             "anomalies.reference": reference,
             "anomalies.column": column,
+            "anomalies.join": join,
+            "anomalies.on": on,
             "anomalies.allow": allow,
             "engine.device": device.value if device else None,
             "engine.workers": workers,

@@ -8,6 +8,7 @@ from sar2opt.overlay.anomalies import (
     empty_anomalies,
     encode_ratio,
 )
+from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects
 from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
 from sar2opt.raster import NO_TAG
@@ -16,13 +17,17 @@ __all__ = [
     "ANOMALY_COLUMNS",
     "NO_TAG",
     "OBJECT_COLUMNS",
+    "Sites",
     "bright_targets",
     "concat",
     "decode_ratio",
     "empty_anomalies",
     "encode_ratio",
+    "match_rows",
     "read_allow",
     "read_reference",
+    "read_rows",
     "reference_disagreement",
     "tags_to_objects",
+    "with_sites",
 ]

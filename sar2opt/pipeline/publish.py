@@ -19,6 +19,7 @@ from sar2opt.overlay import (
     concat,
     reference_disagreement,
     tags_to_objects,
+    with_sites,
 )
 from sar2opt.overlay.footprint import footprint
 from sar2opt.pipeline.plan import RunPlan
@@ -76,6 +77,7 @@ def publish(
             trust_counts=counts["trust"],
             crop=partial(crop_pictures, paths, partial(_read_grey, plan), plan.facts.geobox),
             files=[*there, *extra],
+            site=plan.reference.site_columns if plan.reference else (),
         )
         write_stac(paths["stac"], _item(plan, paths, tables["footprint"]))
         plan.staging.mark_published()
@@ -150,15 +152,16 @@ def _overlay(
         **engine,
     )
     found = [_bright_targets(plan, layers["tags"], engine)]
-    if plan.reference is not None:
+    reference = plan.reference
+    if reference is not None and reference.allow is not None:
         found.append(
             reference_disagreement(
                 layers["tags"],
                 geobox,
                 plan.classes,
-                plan.reference.table,
+                reference.table,
                 column=settings.anomalies.column,
-                allow=plan.reference.allow,
+                allow=reference.allow,
                 score=layers["score"],
                 min_area_m2=settings.anomalies.min_area_m2,
                 progress=partial(progress, "comparing with the reference") if progress else None,
@@ -166,6 +169,8 @@ def _overlay(
             )
         )
     anomalies = concat(found, objects.crs)
+    if reference is not None and reference.sites is not None:
+        objects, anomalies = (with_sites(table, reference.sites) for table in (objects, anomalies))
     return objects, anomalies, footprint(layers["trust"], geobox, NO_DATA, **engine)
 
 
