@@ -128,6 +128,9 @@ class AnomalySettings(Settings):
     reference: Path | None = Field(None, description="vector layer of what should be there")
     column: str = Field("class", description="column of the reference layer that names its class")
     allow: Path | None = Field(None, description="TOML: which tags may occur in which class")
+    expect: Path | None = Field(
+        None, description="TOML: of which tags a class must show one, else it is missing"
+    )
     join: Path | None = Field(
         None, description="CSV, Parquet or Excel: its columns go to what lies in the reference"
     )

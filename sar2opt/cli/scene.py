@@ -68,6 +68,9 @@ def run(
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
+    expect: Annotated[
+        Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
+    ] = None,
     join: Annotated[
         Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
     ] = None,
@@ -102,6 +105,7 @@ def run(
             "tag.model": tagger,
             "anomalies.reference": reference,
             "anomalies.column": column,
+            "anomalies.expect": expect,
             "anomalies.join": join,
             "anomalies.on": on,
             "anomalies.allow": allow,

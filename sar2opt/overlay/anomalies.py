@@ -19,12 +19,12 @@ from sar2opt.raster import NO_TAG
 
 ANOMALY_COLUMNS = (
     "id",  # the same in every run
-    "kind",  # bright_target, reference_disagreement
+    "kind",  # bright_target, reference_disagreement, missing
     "score",  # 0 to 1, the stranger the higher
     "reason",  # one sentence for a person, with figures
     "area_m2",  # on the ground
     "pixels",
-    "tag",  # bright_target: of the surroundings; reference_disagreement: of the place itself
+    "tag",  # bright_target: of the surroundings; else: of the place itself
     "lon",  # EPSG:4326, a point on the anomaly
     "lat",
     "geometry",  # in the raster's CRS

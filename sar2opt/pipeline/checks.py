@@ -13,6 +13,7 @@ from sar2opt.config import PrepareSettings, RunConfig
 from sar2opt.errors import ConfigError, LayerError
 from sar2opt.overlay.anomalies import ANOMALY_COLUMNS
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows
+from sar2opt.overlay.missing import LEAST_PIXELS, visible
 from sar2opt.overlay.reference import check_rules, read_allow, read_reference
 from sar2opt.products.vectors import check_formats
 from sar2opt.sar.speckle import SpeckleFilter
@@ -24,6 +25,8 @@ class Reference:
 
     table: gpd.GeoDataFrame
     allow: dict[str, list[str]] | None  # None: nothing is compared
+    expect: dict[str, list[str]] | None = None  # None: nothing is looked for
+    notes: tuple[str, ...] = ()
     sites: Sites | None = None  # its polygons with the columns of a table
 
     @property
@@ -44,6 +47,8 @@ def check_settings(config: RunConfig) -> None:
         )
     if settings.allow is not None and settings.reference is None:
         raise ConfigError("--allow needs --reference: the layer whose classes it is about")
+    if settings.expect is not None and settings.reference is None:
+        raise ConfigError("--expect needs --reference: the layer whose classes it is about")
     if settings.join is not None and (settings.reference is None or settings.on is None):
         raise ConfigError("--join needs --reference, the layer with the places, and --on, the key")
     if settings.on is not None and settings.join is None:
@@ -69,16 +74,20 @@ def load_reference(config: RunConfig, tags: tuple[str, ...], geobox: GeoBox) -> 
     settings = config.anomalies
     if settings.reference is None:
         return None
-    allow = None
-    if settings.allow is not None:
+    allow, expect = (
+        None if path is None else read_allow(path, tags)
+        for path in (settings.allow, settings.expect)
+    )
+    if allow or expect:
         table = read_reference(settings.reference, settings.column, settings.on)
-        allow = read_allow(settings.allow, tags)
-        check_rules(table[settings.column], allow)
+        for rule in filter(None, (allow, expect)):
+            check_rules(table[settings.column], rule)
     elif settings.join is not None and settings.on is not None:
         table = read_reference(settings.reference, settings.on)
     else:
         raise ConfigError(
-            "--reference needs --allow: which tags may occur in which of its classes, or --join"
+            "--reference needs --allow: which tags may occur in which of its classes, or "
+            "--expect: which must, or --join: a table about its features"
         )
     bounds = table.to_crs(str(geobox.crs)).total_bounds
     # without a place in the scene's CRS is outside too; a rough look, by boxes, is enough
@@ -90,7 +99,20 @@ def load_reference(config: RunConfig, tags: tuple[str, ...], geobox: GeoBox) -> 
     if settings.join is not None and settings.on is not None:
         rows = read_rows(settings.join, settings.on)
         sites = match_rows(table, rows, settings.on, settings.join.name)
-    return Reference(table, allow, sites)
+    notes = () if expect is None else _too_small(table, geobox, settings.column, expect)
+    return Reference(table, allow, expect, notes, sites)
+
+
+def _too_small(
+    table: gpd.GeoDataFrame, geobox: GeoBox, column: str, expect: dict[str, list[str]]
+) -> tuple[str, ...]:
+    """Say how many of the features that are expected cannot be seen."""
+    asked = int(table[column].isin(list(expect)).sum())
+    hidden = asked - len(visible(table, geobox, column, expect))
+    return (
+        f"of {asked} features that must show something, {hidden} are too small for that "
+        f"({LEAST_PIXELS} pixels without the rim) or lie outside, and are never called missing",
+    )
 
 
 def _overlap(bounds: np.ndarray, geobox: GeoBox) -> bool:

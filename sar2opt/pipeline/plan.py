@@ -73,8 +73,9 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     check_output(folder, name, overwrite=overwrite)
     layers = staged_layers(optical_bands, thin)
     facts = _facts(config, name, scene, job, translator, tagger, command)
-    if reference is not None and reference.sites is not None:
-        facts = replace(facts, assumptions=(*facts.assumptions, *reference.sites.notes))
+    if reference is not None:
+        sites = reference.sites.notes if reference.sites else ()
+        facts = replace(facts, assumptions=(*facts.assumptions, *reference.notes, *sites))
     if config.engine.scheduler == "threads":  # else others open them, where they are
         keep(Resources(scene, translator, tagger), job.threads, job.fingerprint)
     return RunPlan(

@@ -36,6 +36,7 @@ class LayerStyle:
 ANOMALY_COLOURS: Mapping[str, tuple[str, Colour]] = {
     "bright_target": ("Bright target", (230, 97, 1)),
     "reference_disagreement": ("Disagrees with the reference", (118, 42, 131)),
+    "missing": ("Missing", (0, 109, 91)),
 }
 SLD_ATTRIBUTES = {
     "version": "1.0.0",
