@@ -138,6 +138,13 @@ class AnomalySettings(Settings):
     reference: Path | None = Field(None, description="vector layer of what should be there")
     column: str = Field("class", description="column of the reference layer that names its class")
     allow: Path | None = Field(None, description="TOML: which tags may occur in which class")
+    expect: Path | None = Field(
+        None, description="TOML: of which tags a class must show one, else it is missing"
+    )
+    join: Path | None = Field(
+        None, description="CSV, Parquet or Excel: its columns go to what lies in the reference"
+    )
+    on: str | None = Field(None, description="column of table and reference that they share")
     min_area_m2: float = Field(10000.0, ge=0, description="smaller disagreements are not reported")
 
 

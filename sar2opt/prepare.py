@@ -6,7 +6,7 @@ and time to load than a filter needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,13 +20,14 @@ from sar2opt.products.backscatter import Write, backscatter_cog, check_target
 from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import to_db
 from sar2opt.sar.speckle import SpeckleFilter
-from sar2opt.scenes import open_scene
+from sar2opt.scenes import open_scene, terrain_layers
 from sar2opt.tiles.apply import read_padded
 from sar2opt.tiles.engine import run_blocks
 from sar2opt.tiles.plan import Plan, Window
 from sar2opt.tiles.sample import sample_windows
 
 BLOCK = 1024  # pixels; a multiple of the tiles of the file
+_TERRAIN_UNITS = ("degree", "")
 UNITS = {"power": "linear power", "dB": "dB"}
 _WHOLE = 2**24  # pixels: a block reads its own window, halo included, of one lazy chunk
 
@@ -57,6 +58,7 @@ def prepare_scene(
     With a filter, the number of looks, if "auto", is what the file states, or else estimated from
     the scene; it is not written as ``LOOKS`` then, since the output has more. ``tell`` gets each
     assumption. The tags say quantity, units, source, and filter, window and looks.
+    With a terrain model, ``terrain_file`` holds local incidence angles, layover and shadow.
     Memory does not grow with the scene. Raises what ``open_scene`` does, ``ConfigError`` or
     ``OutputError``; the file appears whole or not at all.
     """
@@ -65,15 +67,44 @@ def prepare_scene(
     despeckle = None
     if job.filter != "none":
         despeckle = SpeckleFilter(job.filter, job.window, 1.0 if asked is None else asked)
-    scene = open_scene(job.scene, **{**job.how, "chunks": _WHOLE})
+    how = {**job.how, "chunks": _WHOLE}
+    scene, layers = open_scene(job.scene, **how), terrain_layers(job.scene, **how)
+    if layers is not None:
+        check_target(terrain_file(job.out), job.scene, overwrite=job.overwrite)
     notes = list(scene.attrs["assumptions"])
     if despeckle is not None:
         looks, source = _looks(scene) if asked is None else (asked, "as given")
         despeckle = replace(despeckle, looks=looks)
         notes.append(f"{looks:g} looks, {source}")
-    for note in notes if tell else ():
-        tell(note)  # type: ignore[misc]
-    rows, cols = scene.shape[1:]
+    if tell:
+        for note in notes:
+            tell(note)
+    tags = _tags(scene, despeckle, job.scale, notes)
+    if layers is not None:
+        kept = ("SOURCE", "ACQUIRED", "SOFTWARE", "SIMULATED", "ASSUMPTIONS")
+        about = {name: text for name, text in tags.items() if name in kept}
+        _write(job, layers, terrain_file(job.out), _TERRAIN_UNITS, about, progress, "NEAREST")
+    units = [UNITS[job.scale]] * len(scene)
+    _write(job, scene, job.out, units, tags, progress, "AVERAGE", despeckle)
+    return str(despeckle or "no speckle filter")
+
+
+def terrain_file(out: Path) -> Path:
+    """Return the name of the file that stands beside ``out`` if a terrain model was given."""
+    return out.with_name(f"{out.stem}_terrain.tif")
+
+
+def _write(
+    job: PrepareJob,
+    bands: xr.DataArray,
+    path: Path,
+    units: Sequence[str],
+    tags: Mapping[str, str],
+    progress: Callable[[str, int, int], None] | None,
+    overviews: str,
+    despeckle: SpeckleFilter | None = None,
+) -> None:
+    rows, cols = bands.shape[1:]
     done = 0
 
     def count(pixels: int) -> None:
@@ -82,17 +113,16 @@ def prepare_scene(
         if progress:
             progress("preparing", done, rows * cols)
 
-    names = [str(name) for name in scene.band.values]
-    tags = _tags(scene, despeckle, job.scale, notes)
-    with backscatter_cog(job.out, scene.odc.geobox, names, tags, UNITS[job.scale]) as write:
-        task = _PrepareBlock(scene, despeckle, job.scale, write)
+    names = [str(name) for name in bands.band.values]
+    scale = job.scale if path == job.out else "power"
+    with backscatter_cog(path, bands.odc.geobox, names, tags, units, overviews) as write:
+        task = _PrepareBlock(bands, despeckle, scale, write)
         blocks = Plan((rows, cols), BLOCK, 1).blocks()
         run_blocks(task, blocks, workers=job.workers, progress=count)
         if progress:
             progress("writing", 0, 1)
     if progress:
         progress("writing", 1, 1)
-    return str(despeckle or "no speckle filter")
 
 
 @dataclass(frozen=True)

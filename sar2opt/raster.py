@@ -35,7 +35,7 @@ from sar2opt.errors import ConventionError
 
 SAR_BANDS = ("vv", "vh", "hh", "hv")
 SAR_QUANTITIES = ("sigma0", "gamma0", "beta0", "intensity")
-QUANTITIES = (*SAR_QUANTITIES, "optical", "trust", "tags")
+QUANTITIES = (*SAR_QUANTITIES, "optical", "trust", "tags", "terrain")
 SCALES = ("linear", "dB", "uint8")
 TAGS = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")  # by code
 NO_TAG = 255  # of a pixel without data

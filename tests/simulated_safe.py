@@ -32,13 +32,13 @@ def noise(line: Any, pixel: Any) -> Any:
     return (1000 + 2.0 * pixel) * (1 + line / 1000)
 
 
-def annotation(polarisation: str, lines: int = LINES) -> str:
-    """Return the annotation of one polarisation."""
+def annotation(polarisation: str, lines: int = LINES, first: int = 0) -> str:
+    """Return the annotation of one polarisation, of a slice that begins at line ``first``."""
     points = "".join(
         "<geolocationGridPoint>"
         f"<line>{line}</line><pixel>{pixel}</pixel>"
-        f"<latitude>{place(line, pixel)[1]:.12f}</latitude>"
-        f"<longitude>{place(line, pixel)[0]:.12f}</longitude><height>0</height>"
+        f"<latitude>{place(first + line, pixel)[1]:.12f}</latitude>"
+        f"<longitude>{place(first + line, pixel)[0]:.12f}</longitude><height>0</height>"
         f"<incidenceAngle>{30 + pixel / 20}</incidenceAngle></geolocationGridPoint>"
         for line in (0, 100, LINES - 1) for pixel in (0, 80, 160, SAMPLES - 1)
     )  # fmt: skip
@@ -111,14 +111,21 @@ def numbers(seed: int = 0) -> Any:
     return stored
 
 
-def write_safe(folder: Path, stored: Any = None, bands: tuple[str, ...] = ("vv", "vh")) -> Path:
+def write_safe(
+    folder: Path,
+    stored: Any = None,
+    bands: tuple[str, ...] = ("vv", "vh"),
+    *,
+    name: str = NAME,
+    first: int = 0,
+) -> Path:
     """Write the product as a ``.SAFE`` folder; return its path."""
-    safe = folder / f"{NAME}.SAFE"
+    safe = folder / f"{name}.SAFE"
     for part in ("annotation/calibration", "measurement"):
         (safe / part).mkdir(parents=True)
     for number, band in enumerate(bands, start=1):
         stem = _STEM.format(band, number)
-        (safe / f"annotation/{stem}.xml").write_text(annotation(band))
+        (safe / f"annotation/{stem}.xml").write_text(annotation(band, first=first))
         (safe / f"annotation/calibration/calibration-{stem}.xml").write_text(calibration())
         (safe / f"annotation/calibration/noise-{stem}.xml").write_text(noise_xml())
         write_numbers(safe / f"measurement/{stem}.tiff", numbers() if stored is None else stored)

@@ -7,13 +7,11 @@ import pytest
 from scipy.stats import f as fisher
 
 from sar2opt.errors import ConfigError, SceneError
-from sar2opt.sar.change import (
-    ChangeTest,
+from sar2opt.sar.change import ChangeTest, fit_change_test, local_mean
+from sar2opt.sar.change_statistics import (
     change_p,
     false_discovery_rates,
-    fit_change_test,
     latest_change,
-    local_mean,
     unevenness,
 )
 from sar2opt.synth.speckle import draw_speckle

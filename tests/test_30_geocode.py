@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from simulated_radar import SHAPE, SPACING, Pixels, grid_of, radar_over, ramps, write_dem
 
@@ -20,7 +22,8 @@ from sar2opt.sar.resampling import bilinear, block_mean
 from sar2opt.scenes.dem import Dem
 from sar2opt.scenes.geometry import degrees
 from sar2opt.scenes.terrain import TerrainPositions
-from sar2opt.scenes.warp import geocode, warp
+from sar2opt.scenes.terrain_layers import seen_terrain
+from sar2opt.scenes.warp import geocoded, warp
 
 CENTRE = (12.5, 42.0)
 MODEL = radar_over(*CENTRE)
@@ -30,7 +33,16 @@ HILLY = grid_of(MODEL, CENTRE, relief=200.0)
 
 def lay(grid: Any = FLAT, source: Any = None, chunks: int = 4096, **how: Any) -> Any:
     source = source or ramps()
-    return geocode(source, grid, SPACING, SceneSettings(**how), chunks, model=MODEL)
+    warped, geobox, notes = geocoded(source, grid, SPACING, SceneSettings(**how), model=MODEL)
+    return da.from_array(warped, chunks=(-1, chunks, chunks)), geobox, notes
+
+
+def layers_of(dem: Path) -> Any:
+    """Return local incidence, and layover and shadow, of the whole map."""
+    warped, _, _ = geocoded(ramps(), FLAT, SPACING, SceneSettings(dem=dem), model=MODEL)
+    layers = seen_terrain(warped)
+    assert layers is not None
+    return layers[:, :, :]
 
 
 def misplaced(data: Any, geobox: Any, locate: Any) -> Any:
@@ -87,7 +99,8 @@ def test_antimeridian_and_poles(centre: tuple[float, float], crs: str) -> None:
     model = radar_over(*centre)
     grid = grid_of(model, centre)
     wrapped = replace(grid, longitude=(grid.longitude + 180) % 360 - 180)
-    data, geobox, _ = geocode(ramps(), wrapped, SPACING, SceneSettings(), 512)
+    data, geobox, _ = geocoded(ramps(), wrapped, SPACING, SceneSettings())
+    data = data[:, :, :]
     assert str(geobox.crs) == crs
     off = misplaced(data, geobox, lambda lon, lat: model.locate(lon, lat, 0.0))
     assert off.max() < 0.05
@@ -116,6 +129,32 @@ def test_on_terrain_pixels_lie_where_range_and_doppler_say(tmp_path: Path) -> No
 
 
 # ---- target --------------------------------------------------------------------------------------
+
+
+def test_layers_of_the_terrain(tmp_path: Path) -> None:
+    rows, cols = np.mgrid[:200, :200]
+    heights = 3000.0 * np.exp(-((rows - 100.0) ** 2 + (cols - 100.0) ** 2) / 8.0**2)
+    level = write_dem(tmp_path / "zero.tif", 0 * heights, CENTRE)
+    peak = write_dem(tmp_path / "peak.tif", heights, CENTRE)
+    flat, steep = (layers_of(path) for path in (level, peak))
+    seen = np.isfinite(flat[0])
+    assert 0.3 < seen.mean() < 1.0
+    assert set(np.unique(flat[1][seen])) == {0.0}
+    assert np.ptp(flat[0][seen]) < 2.0
+    assert np.median(flat[0][seen]) == pytest.approx(np.median(FLAT.incidence), abs=0.5)
+    assert set(np.unique(steep[1][np.isfinite(steep[1])])) == {0.0, 1.0, 2.0}
+
+
+def test_a_terrain_model_without_its_geoid_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sar2opt.scenes.dem._PLACES", ())
+    monkeypatch.setattr("sar2opt.scenes.dem.get_data_dir", lambda: str(tmp_path))
+    path = write_dem(tmp_path / "dem.tif", np.zeros((200, 200)), CENTRE)
+    with rasterio.open(path, "r+") as file:
+        file.crs = "EPSG:4326"
+    with pytest.raises(PlacementError, match=r"EGM96, which is not installed.*pyproj sync"):
+        lay(dem=path)
 
 
 def test_crs_and_resolution() -> None:

@@ -176,13 +176,53 @@ def test_the_dark_rim_is_the_same_however_windows_are_cut(side: str, tmp_path: P
     number[:, rim] = rng.integers(1, 20, (8, 300))
     path = tmp_path / "old.tiff"
     s1.write_numbers(path, number)
-    source = GrdSource((Channel(str(path), None, None),), 8, samples, True, (0, 0))
+    source = GrdSource((Channel(str(path), None, None),), 8, samples, str(path), (0, 0))
     whole = source[:, :, :]
     inside = np.isnan(whole[0, :, rim]).mean()
     assert 0.9 < inside <= 1.0
     assert np.isnan(whole).mean() < 0.11
     parts = [source[:, :, slice(left, left + 170)] for left in range(0, samples, 170)]
     np.testing.assert_array_equal(np.concatenate(parts, axis=2), whole)
+
+
+def test_calm_sea_in_cross_polarisation_is_no_dark_rim(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    echo, dark = rng.integers(150, 250, (8, 600)), rng.integers(1, 20, (8, 600))
+    co, cross = (np.concatenate(part, 1) for part in ((dark, echo, echo), (dark, dark, echo)))
+    for name, number in (("vv", co), ("vh", cross)):
+        s1.write_numbers(tmp_path / name, number.astype(np.uint16))
+    channels = tuple(Channel(str(tmp_path / name), None, None) for name in ("vv", "vh"))
+    source = GrdSource(channels, 8, 1800, str(tmp_path / "vv"), (0, 0))
+    known = np.isfinite(source[:, :, :])
+    np.testing.assert_array_equal(known[0], known[1])
+    assert known[:, :, 620:].all()
+    assert not known[:, :, :560].any()
+
+
+def test_two_products_in_one_folder_are_refused(tmp_path: Path) -> None:
+    safe = s1.write_safe(tmp_path)
+    one = next((safe / "annotation").glob("*-vv-*.xml"))
+    one.with_name(one.name.replace("039156", "039157")).write_bytes(one.read_bytes())
+    with pytest.raises(SceneError, match=r"2 annotation files of vv .*give a folder for each"):
+        open_scene(safe)
+
+
+def test_a_measurement_that_unpacks_to_more_than_its_pixels_is_refused(tmp_path: Path) -> None:
+    safe = s1.write_safe(tmp_path)
+    with next((safe / "measurement").glob("*-vv-*")).open("ab") as file:
+        file.truncate(2**25)
+    with pytest.raises(SceneError, match="more than its pixels can take: do not trust it"):
+        open_scene(safe)
+
+
+@pytest.mark.parametrize(("start", "said"), [("2017-01-01", True), ("2021-08-09", False)])
+def test_only_old_products_have_a_dark_rim(start: str, said: bool, tmp_path: Path) -> None:
+    safe = s1.write_safe(tmp_path)
+    for file in (safe / "annotation").glob("*.xml"):
+        file.write_text(file.read_text().replace("<startTime>2021-08-09", f"<startTime>{start}"))
+    for keep in ("keep", "subtract"):  # noise of the new form: processed anew, without a rim
+        notes = open_scene(safe, noise=keep).attrs["assumptions"]
+        assert any("dark rim" in note for note in notes) == (said and keep == "keep")
 
 
 def test_terrain_flattening_wants_gamma_nought(tmp_path: Path) -> None:

@@ -91,14 +91,21 @@ def test_the_printed_configuration_and_a_reference(folder: Path, cli: Cli) -> No
     field = ends.union_all().envelope
     gpd.GeoDataFrame({"use": ["nothing"]}, geometry=[field], crs="EPSG:32632").to_file(landuse)
     allow.write_text("nothing = []\n")
+    owners = folder / "owners.csv"
+    owners.write_text("use,owner\nnothing,Ada & Co\nelse,Eve\n")
     printed = folder / "printed.toml"
     printed.write_text(cli("config")[1], encoding="utf-8")
     how = ["--config", printed, "--reference", landuse, "--column", "use", "--allow", allow]
+    how += ["--join", owners, "--on", "use"]
     assert cli("run", folder / "two.tif", "--out", out, *how)[0] == 0
     table = gpd.read_file(out / "two" / "two.gpkg", layer="anomalies")
     found = table[table["kind"] == "reference_disagreement"]
     assert len(found) > 0  # no tag is allowed anywhere, so whatever the tagger says is wrong
     assert found["reason"].str.contains("where the reference layer says nothing").all()
+    assert set(found["owner"]) == {"Ada & Co"}
+    report = (out / "two" / "two_report.html").read_text(encoding="utf-8")
+    assert "owner: <b>Ada &amp; Co</b>" in report
+    assert "owners.csv is joined on use: 1 of 2 rows have a place" in report
 
 
 def test_overwrite_replaces(folder: Path, cli: Cli) -> None:

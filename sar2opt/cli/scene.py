@@ -15,7 +15,11 @@ from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 
 SceneFile = Annotated[
     Path,
-    typer.Argument(help="SAR scene: GeoTIFF, COG, Sentinel-1 .SAFE or .zip", show_default=False),
+    typer.Argument(
+        help="SAR scene: GeoTIFF, Sentinel-1 GRD (.SAFE or .zip), PALSAR .tar.gz, a folder or a "
+        "pattern of GeoTIFFs of one pass, or a STAC item (file or address)",
+        show_default=False,
+    ),
 ]
 Scale = Annotated[
     str | None,
@@ -37,7 +41,7 @@ Geocode = Annotated[
 Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
 Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
 Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
-Dem = Annotated[Path | None, typer.Option(help="terrain model, for --geocode terrain")]
+Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
 
 
 def run(
@@ -67,6 +71,13 @@ def run(
     reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
     column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
     allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
+    expect: Annotated[
+        Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
+    ] = None,
+    join: Annotated[
+        Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
+    ] = None,
+    on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
     device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
     workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
     scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
@@ -98,6 +109,9 @@ def run(
             "anomalies.before": before or None,
             "anomalies.reference": reference,
             "anomalies.column": column,
+            "anomalies.expect": expect,
+            "anomalies.join": join,
+            "anomalies.on": on,
             "anomalies.allow": allow,
             "engine.device": device.value if device else None,
             "engine.workers": workers,

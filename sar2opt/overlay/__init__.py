@@ -9,6 +9,8 @@ from sar2opt.overlay.anomalies import (
     encode_ratio,
 )
 from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes
+from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
+from sar2opt.overlay.missing import missing_objects
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects
 from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
 from sar2opt.raster import NO_TAG
@@ -18,6 +20,7 @@ __all__ = [
     "CHANGE_BANDS",
     "NO_TAG",
     "OBJECT_COLUMNS",
+    "Sites",
     "bright_targets",
     "changes",
     "concat",
@@ -25,8 +28,12 @@ __all__ = [
     "empty_anomalies",
     "encode_changes",
     "encode_ratio",
+    "match_rows",
+    "missing_objects",
     "read_allow",
     "read_reference",
+    "read_rows",
     "reference_disagreement",
     "tags_to_objects",
+    "with_sites",
 ]

@@ -19,7 +19,7 @@ from sar2opt.raster import NO_TAG
 
 ANOMALY_COLUMNS = (
     "id",  # the same in every run
-    "kind",  # bright_target, change, reference_disagreement
+    "kind",  # bright_target, change, reference_disagreement, missing
     "score",  # 0 to 1, the stranger the higher
     "reason",  # one sentence for a person, with figures
     "area_m2",  # on the ground

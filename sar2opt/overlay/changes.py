@@ -17,7 +17,8 @@ from sar2opt.overlay.components import Components, Progress, Read, find_componen
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
 from sar2opt.overlay.outlines import ground, outline
-from sar2opt.sar.change import Change, false_discovery_rates
+from sar2opt.sar.change import Change
+from sar2opt.sar.change_statistics import false_discovery_rates
 
 CHANGE_BANDS = 4  # p-value, date, before, after
 _STEP_P = 0.1  # of -log10 p, by which p-values are kept

@@ -121,7 +121,7 @@ def _outlines(
     geometry = _polygons(vertices, starts[keep], length[keep], shell[keep], geobox)
     if components.connectivity == 8:  # where pixels touch by corners only, a shell touches itself
         geometry = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
-    return geometry, areas, *_places(geometry, geobox), *vertices[:, starts[shell]]
+    return geometry, areas, *places(geometry, geobox), *vertices[:, starts[shell]]
 
 
 def _rings(corners: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array]:
@@ -191,7 +191,7 @@ def _polygons(vertices: Array, starts: Array, length: Array, shell: Array, geobo
     )
 
 
-def _places(geometry: Array, geobox: GeoBox) -> tuple[Array, Array]:
+def places(geometry: Array, geobox: GeoBox) -> tuple[Array, Array]:
     """Return longitude and latitude (degrees) of a point on each polygon."""
     point = shapely.centroid(geometry)
     outside = ~shapely.intersects(geometry, point)

@@ -33,15 +33,17 @@ _UNREADABLE = (RuntimeError, ValueError, OSError, shapely.errors.ShapelyError)
 _NUDGE = np.array([1.37e-5, 0.91e-5])
 
 
-def read_reference(path: Path | str, column: str) -> gpd.GeoDataFrame:
+def read_reference(path: Path | str, column: str, key: str | None = None) -> gpd.GeoDataFrame:
     """Read the polygons of a vector file with their class, a text, in ``column``.
 
     Of several layers the first with that column is taken. Features without a class or an area
-    are left out; broken polygons are mended. Raises ``LayerError`` in one line.
+    are left out; broken polygons are mended. ``key`` is a column to keep as it is. Raises
+    ``LayerError`` in one line.
     """
-    layer = _layer_with(Path(path), column)
+    wanted = list(dict.fromkeys([column] if key is None else [column, key]))
+    layer = _layer_with(Path(path), wanted)
     try:
-        table = pyogrio.read_dataframe(path, layer=layer, columns=[column], force_2d=True)
+        table = pyogrio.read_dataframe(path, layer=layer, columns=wanted, force_2d=True)
     except _UNREADABLE as error:
         raise LayerError(f"{path}: cannot be read: {_one_line(error)}") from error
     if table.crs is None:
@@ -52,11 +54,11 @@ def read_reference(path: Path | str, column: str) -> gpd.GeoDataFrame:
     table = table[table.geom_type.isin(["Polygon", "MultiPolygon"]) & ~table.geometry.is_empty]
     if table.empty:
         raise LayerError(f"{path}: layer {layer!r} has no polygon with a class in {column!r}")
-    return table.reset_index(drop=True)[[column, "geometry"]]
+    return table.reset_index(drop=True)[[*wanted, "geometry"]]
 
 
-def _layer_with(path: Path, column: str) -> str:
-    """Return the name of the first layer that has geometries and the column."""
+def _layer_with(path: Path, columns: Sequence[str]) -> str:
+    """Return the name of the first layer that has geometries and the columns."""
     if not path.exists():
         raise LayerError(f"{path}: no such file")
     try:
@@ -65,11 +67,13 @@ def _layer_with(path: Path, column: str) -> str:
     except _UNREADABLE as error:
         raise LayerError(f"{path}: not a vector file that GDAL can read") from error
     for name in layers:
-        if column in fields[name]:
+        if set(columns) <= set(fields[name]):
             return name
     there = sorted({field for names in fields.values() for field in names})
+    missing = next((column for column in columns if column not in there), columns[0])
+    how = "--column" if missing == columns[0] else "--on"
     raise LayerError(
-        f"{path}: no column {column!r}; there are: {', '.join(there) or 'none'} (set --column)"
+        f"{path}: no column {missing!r}; there are: {', '.join(there) or 'none'} (set {how})"
     )
 
 

@@ -11,6 +11,9 @@ from odc.geo.geobox import GeoBox
 
 from sar2opt.config import PrepareSettings, RunConfig
 from sar2opt.errors import ConfigError, LayerError
+from sar2opt.overlay.anomalies import ANOMALY_COLUMNS
+from sar2opt.overlay.joined_table import Sites, match_rows, read_rows
+from sar2opt.overlay.missing import LEAST_PIXELS, visible
 from sar2opt.overlay.reference import check_rules, read_allow, read_reference
 from sar2opt.products.vectors import check_formats
 from sar2opt.sar.speckle import SpeckleFilter
@@ -21,7 +24,15 @@ class Reference:
     """What should be there, and which tags each of its classes allows."""
 
     table: gpd.GeoDataFrame
-    allow: dict[str, list[str]]
+    allow: dict[str, list[str]] | None  # None: nothing is compared
+    expect: dict[str, list[str]] | None = None  # None: nothing is looked for
+    notes: tuple[str, ...] = ()
+    sites: Sites | None = None  # its polygons with the columns of a table
+
+    @property
+    def site_columns(self) -> list[str]:
+        """What the columns of the table are called among the anomalies."""
+        return [] if self.sites is None else list(self.sites.names(ANOMALY_COLUMNS).values())
 
 
 def check_settings(config: RunConfig) -> None:
@@ -41,6 +52,12 @@ def check_settings(config: RunConfig) -> None:
         )
     if settings.allow is not None and settings.reference is None:
         raise ConfigError("--allow needs --reference: the layer whose classes it is about")
+    if settings.expect is not None and settings.reference is None:
+        raise ConfigError("--expect needs --reference: the layer whose classes it is about")
+    if settings.join is not None and (settings.reference is None or settings.on is None):
+        raise ConfigError("--join needs --reference, the layer with the places, and --on, the key")
+    if settings.on is not None and settings.join is None:
+        raise ConfigError("--on needs --join: the table whose key it is")
     scheduler = config.engine.scheduler
     if scheduler != "threads" and "://" not in scheduler:
         raise ConfigError(f"no scheduler is called '{scheduler}': say threads or tcp://HOST:PORT")
@@ -62,18 +79,45 @@ def load_reference(config: RunConfig, tags: tuple[str, ...], geobox: GeoBox) -> 
     settings = config.anomalies
     if settings.reference is None:
         return None
-    if settings.allow is None:
-        raise ConfigError("--reference needs --allow: which tags may occur in which of its classes")
-    table = read_reference(settings.reference, settings.column)
-    allow = read_allow(settings.allow, tags)
-    check_rules(table[settings.column], allow)
+    allow, expect = (
+        None if path is None else read_allow(path, tags)
+        for path in (settings.allow, settings.expect)
+    )
+    if allow or expect:
+        table = read_reference(settings.reference, settings.column, settings.on)
+        for rule in filter(None, (allow, expect)):
+            check_rules(table[settings.column], rule)
+    elif settings.join is not None and settings.on is not None:
+        table = read_reference(settings.reference, settings.on)
+    else:
+        raise ConfigError(
+            "--reference needs --allow: which tags may occur in which of its classes, or "
+            "--expect: which must, or --join: a table about its features"
+        )
     bounds = table.to_crs(str(geobox.crs)).total_bounds
     # without a place in the scene's CRS is outside too; a rough look, by boxes, is enough
     if not np.isfinite(bounds).all() or not _overlap(bounds, geobox):
         raise LayerError(
             f"{settings.reference}: lies outside the scene: check that both show the same place"
         )
-    return Reference(table, allow)
+    sites = None
+    if settings.join is not None and settings.on is not None:
+        rows = read_rows(settings.join, settings.on)
+        sites = match_rows(table, rows, settings.on, settings.join.name)
+    notes = () if expect is None else _too_small(table, geobox, settings.column, expect)
+    return Reference(table, allow, expect, notes, sites)
+
+
+def _too_small(
+    table: gpd.GeoDataFrame, geobox: GeoBox, column: str, expect: dict[str, list[str]]
+) -> tuple[str, ...]:
+    """Say how many of the features that are expected cannot be seen."""
+    asked = int(table[column].isin(list(expect)).sum())
+    hidden = asked - len(visible(table, geobox, column, expect))
+    return (
+        f"of {asked} features that must show something, {hidden} are too small for that "
+        f"({LEAST_PIXELS} pixels without the rim) or lie outside, and are never called missing",
+    )
 
 
 def _overlap(bounds: np.ndarray, geobox: GeoBox) -> bool:

@@ -74,6 +74,9 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
     check_output(folder, name, overwrite=overwrite)
     layers = staged_layers(optical_bands, thin, changes=job.changes is not None)
     facts = _facts(config, name, scene, job, translator, tagger, command)
+    if reference is not None:
+        sites = reference.sites.notes if reference.sites else ()
+        facts = replace(facts, assumptions=(*facts.assumptions, *reference.notes, *sites))
     if config.engine.scheduler == "threads":  # else others open them, where they are
         opened = Resources(scene, translator, tagger, job.open_earlier(scene))
         keep(opened, job.threads, job.fingerprint)

@@ -18,8 +18,10 @@ from sar2opt.overlay import (
     bright_targets,
     changes,
     concat,
+    missing_objects,
     reference_disagreement,
     tags_to_objects,
+    with_sites,
 )
 from sar2opt.overlay.footprint import footprint
 from sar2opt.pipeline.earlier import Changes
@@ -78,6 +80,7 @@ def publish(
             trust_counts=counts["trust"],
             crop=partial(crop_pictures, paths, partial(_read_grey, plan), plan.facts.geobox),
             files=[*there, *extra],
+            site=plan.reference.site_columns if plan.reference else (),
         )
         write_stac(paths["stac"], _item(plan, paths, tables["footprint"]))
         plan.staging.mark_published()
@@ -155,23 +158,38 @@ def _overlay(
     if plan.job.changes is not None:
         how = engine | {"progress": partial(progress, "outlining changes") if progress else None}
         found.append(_changes(plan, plan.job.changes, layers["tags"], how))
-    if plan.reference is not None:
+    found += _against_reference(plan, layers, engine, progress)
+    anomalies = concat(found, objects.crs)
+    if plan.reference is not None and plan.reference.sites is not None:
+        sites = plan.reference.sites
+        objects, anomalies = (with_sites(table, sites) for table in (objects, anomalies))
+    return objects, anomalies, footprint(layers["trust"], geobox, NO_DATA, **engine)
+
+
+def _against_reference(
+    plan: RunPlan, layers: dict[str, _Plane], engine: dict[str, Any], progress: Progress | None
+) -> list[gpd.GeoDataFrame]:
+    """Return what is where it should not be, and what is not where it should be."""
+    reference, settings, found = plan.reference, plan.config.anomalies, []
+    if reference is None:
+        return []
+    tags, geobox, names, table = (
+        layers["tags"], plan.facts.geobox, plan.classes, reference.table
+    )  # fmt: skip
+    how: dict[str, Any] = {"column": settings.column, "score": layers["score"]}
+    if reference.allow is not None:
+        told = partial(progress, "comparing with the reference") if progress else None
+        more: dict[str, Any] = {"min_area_m2": settings.min_area_m2, "progress": told, **engine}
+        allow = reference.allow
+        found.append(reference_disagreement(tags, geobox, names, table, allow=allow, **how, **more))
+    if reference.expect is not None:
+        told = partial(progress, "looking for what is missing") if progress else None
         found.append(
-            reference_disagreement(
-                layers["tags"],
-                geobox,
-                plan.classes,
-                plan.reference.table,
-                column=settings.anomalies.column,
-                allow=plan.reference.allow,
-                score=layers["score"],
-                min_area_m2=settings.anomalies.min_area_m2,
-                progress=partial(progress, "comparing with the reference") if progress else None,
-                **engine,
+            missing_objects(
+                tags, geobox, names, table, expect=reference.expect, progress=told, **how
             )
         )
-    anomalies = concat(found, objects.crs)
-    return objects, anomalies, footprint(layers["trust"], geobox, NO_DATA, **engine)
+    return found
 
 
 def _bright_targets(plan: RunPlan, tags: _Plane, engine: dict[str, Any]) -> gpd.GeoDataFrame:

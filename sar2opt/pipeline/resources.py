@@ -86,18 +86,5 @@ def open_scene_of(config: RunConfig) -> xr.DataArray:
     """
     scene = config.scene
     assert scene.path is not None
-    return open_scene(
-        scene.path,
-        scale=scene.scale,
-        nodata=scene.nodata,
-        polarisation=scene.polarisation,
-        aoi=scene.aoi,
-        calibration=scene.calibration,
-        noise=scene.noise,
-        geocode=scene.geocode,
-        crs=scene.crs,
-        resolution=scene.resolution,
-        like=scene.like,
-        dem=scene.dem,
-        chunks=_WHOLE,
-    )
+    asked = {name: getattr(scene, name) for name in type(scene).model_fields if name != "path"}
+    return open_scene(scene.path, **asked, chunks=_WHOLE)

@@ -54,12 +54,17 @@ def check_target(path: Path, source: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def backscatter_cog(
-    path: Path, geobox: GeoBox, bands: Sequence[str], tags: Mapping[str, str], unit: str
+    path: Path,
+    geobox: GeoBox,
+    bands: Sequence[str],
+    tags: Mapping[str, str],
+    units: Sequence[str],
+    overviews: str = "AVERAGE",
 ) -> Iterator[Write]:
     """Give a function that writes windows, in any order and from any thread; then finish the COG.
 
-    The file (float32, DEFLATE, sparse, nodata NaN, averaged overviews) appears whole or not at
-    all: not if anything is raised inside. Raises ``OutputError``.
+    The file (float32, DEFLATE, sparse, nodata NaN) appears whole or not at all: not if anything
+    is raised inside. Raises ``OutputError``.
     """
     with (
         output_errors(path),
@@ -70,12 +75,12 @@ def backscatter_cog(
         with rasterio.open(image, "w", **_options(geobox, len(bands))) as file:
             file.update_tags(**tags)
             file.descriptions = tuple(bands)
-            file.units = (unit,) * len(bands)
+            file.units = tuple(units)
             target = _Target(file, shutil.disk_usage(scratch).free)
             yield target.write
         if image.stat().st_size < target.least:  # GDAL is silent if a write fails at closing
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        assemble(image, finished, "YES", OVERVIEWS="IGNORE_EXISTING", OVERVIEW_RESAMPLING="AVERAGE")
+        assemble(image, finished, "YES", OVERVIEWS="IGNORE_EXISTING", OVERVIEW_RESAMPLING=overviews)
         check_last_tile(finished)
         finished.replace(path)
 

@@ -42,11 +42,13 @@ def write_report(
     trust_counts: Counts,
     crop: Crop,
     files: Sequence[Path] = (),
+    site: Sequence[str] = (),
 ) -> Path:
     """Write the report. Raises ``OutputError``.
 
     ``tag_counts`` and ``trust_counts`` are the numbers of pixels of each value, ``(256,)``;
-    ``anomalies`` have the strongest first; ``files`` are the products beside the report.
+    ``anomalies`` have the strongest first; ``files`` are the products beside the report, and
+    ``site`` the columns of the anomalies that say whose place it is.
     """
     area = pixel_area_m2(facts.geobox) / 1e6
     page = read_template(Path(__file__).with_name("report.html.j2")).render(
@@ -55,7 +57,7 @@ def write_report(
         generated=GENERATED["optical"],
         pictures=_embedded(pictures),
         tall=pictures.tags.shape[0] > 1.6 * pictures.tags.shape[1],
-        flagged=[_flagged(row, crop) for row in anomalies.head(MOST).itertuples()],
+        flagged=[_flagged(row, crop, site) for _, row in anomalies.head(MOST).iterrows()],
         flagged_in_all=len(anomalies),
         kinds=_kinds(anomalies),
         covers=_covers(tag_counts, area),
@@ -107,7 +109,7 @@ def data_uri(picture: Image.Image, kind: str) -> str:
     return f"data:image/{kind.lower()};base64,{text}"
 
 
-def _flagged(row: Any, crop: Crop) -> dict[str, Any]:
+def _flagged(row: Any, crop: Crop, site: Sequence[str]) -> dict[str, Any]:
     """Return what the page says of an anomaly."""
     label = ANOMALY_COLOURS.get(row.kind, OTHER_ANOMALY)[0]
     crops = crop(row.geometry)
@@ -117,6 +119,7 @@ def _flagged(row: Any, crop: Crop) -> dict[str, Any]:
         "score": row.score,
         "reason": row.reason,
         "area_m2": row.area_m2,
+        "site": {name: row[name] for name in site if str(row[name]) not in ("nan", "None")},
         "lon": row.lon,
         "lat": row.lat,
         "crops": {

@@ -37,6 +37,7 @@ ANOMALY_COLOURS: Mapping[str, tuple[str, Colour]] = {
     "bright_target": ("Bright target", (230, 97, 1)),
     "change": ("Change since earlier scenes", (1, 102, 160)),
     "reference_disagreement": ("Disagrees with the reference", (118, 42, 131)),
+    "missing": ("Missing", (0, 109, 91)),
 }
 SLD_ATTRIBUTES = {
     "version": "1.0.0",

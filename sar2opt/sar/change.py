@@ -1,4 +1,4 @@
-"""Change between dates of radar power: tests whose false alarms are known, for two dates or many.
+"""Change between dates of radar power: a test fitted to the dates, so its false alarms are known.
 
 1. Speckle is averaged over small windows, ``local_mean``. A mean of L looks is gamma distributed,
    so the ratio of two dates of unchanged ground follows an F distribution, and for many dates the
@@ -19,21 +19,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import betainc, gammaincc, gammaincinv, gammaln
+from scipy.special import gammaincinv, gammaln
 
 from sar2opt.errors import ConfigError, SceneError
+from sar2opt.sar.change_statistics import (
+    Floats,
+    Integers,
+    change_p,
+    latest_change,
+    unevenness,
+)
 from sar2opt.sar.speckle.windows import MOST_SIDE, box_sum
 
 Power = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 FEWEST, _MOST = 500, 200_000  # pixels from which looks and levels are taken
 _STRIP = 128  # rows that are tested at a time
@@ -178,113 +182,6 @@ def local_mean(power: npt.NDArray[Any], window: int) -> Floats:
         inner = out[..., edge : edge + rows, edge : edge + cols]
         inner[...] = box_sum(power.astype(np.float64), window) / window**2
     return out
-
-
-def unevenness(means: Floats) -> Floats:
-    """Return ``ln(mean) - mean(ln)`` over the valid dates of ``(date, ...)``; NaN without any.
-
-    Times dates and looks it is ``-ln Q``, Q being the likelihood ratio of "the same power at all
-    dates" for gamma distributed means: K. Conradsen, A. A. Nielsen and H. Skriver, Determining
-    the points of change in time series of polarimetric SAR data, IEEE TGRS 54(5), 2016
-    (doi:10.1109/TGRS.2015.2510160), equation 4 for one polarisation.
-    """
-    valid = np.isfinite(means)
-    count = valid.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(valid, means, 0.0).sum(axis=0) / count
-        logs = np.where(valid, np.log(means), 0.0).sum(axis=0) / count
-        return np.asarray(np.maximum(np.log(mean) - logs, 0.0))
-
-
-def change_p(uneven: Floats, dates: Any, looks: float, freedom: float = 1.0) -> Floats:
-    """Return the p-value of ``unevenness`` over so many dates (a number, or one for each pixel).
-
-    NaN for fewer than two. For two dates it is exact and two-sided, see ``two_date_p``; for more it
-    is that of the omnibus test, see ``omnibus_p``, with a share ``freedom`` of its degrees.
-    """
-    uneven, dates = np.broadcast_arrays(np.asarray(uneven, np.float64), dates)
-    p = np.full(uneven.shape, np.nan)
-    for number in np.unique(dates):
-        if number >= 2:
-            here = (dates == number) & np.isfinite(uneven)
-            p[here] = (
-                two_date_p(uneven[here], looks)
-                if number == 2
-                else omnibus_p(uneven[here], int(number), looks, freedom)
-            )
-    return p
-
-
-def two_date_p(uneven: Floats, looks: float) -> Floats:
-    """Return the two-sided p-value of two dates.
-
-    Of ``unevenness`` u the ratio of the greater mean to the smaller is ``exp(2 arcosh(exp u))``,
-    and that of two means of L looks follows F(2 L, 2 L): E. Rignot and J. van Zyl, Change
-    detection techniques for ERS-1 SAR data, IEEE TGRS 31(4), 1993.
-    """
-    with np.errstate(over="ignore"):
-        smaller = 1 / (1 + np.exp(2 * np.arccosh(np.exp(np.minimum(uneven, 300)))))
-    return np.asarray(np.minimum(2 * betainc(looks, looks, smaller), 1.0))
-
-
-def omnibus_p(uneven: Floats, dates: int, looks: float, freedom: float = 1.0) -> Floats:
-    """Return the p-value of "the same power at all dates": Conradsen et al. (2016), theorem 1.
-
-    ``-2 rho ln Q`` follows chi-squared with ``dates - 1`` degrees of freedom, corrected to the
-    second order by Box's expansion. For few looks that is too small far out in the tail, even below
-    zero, so it counts down to half of the first term only: on simulated speckle that errs on the
-    side of caution from one look down, and is right to a tenth at 1e-4 from two looks up.
-    """
-    k, n = dates, looks
-    rho = 1 - (k + 1) / (6 * n * k)
-    if rho <= 0:  # the expansion means nothing below a quarter of a look
-        return np.ones_like(uneven)
-    omega = -(k - 1) / 4 * (1 - 1 / rho) ** 2
-    half = rho * n * k * uneven  # of -2 rho ln Q
-    degrees = freedom * (k - 1)
-    first, second = gammaincc(degrees / 2, half), gammaincc(degrees / 2 + 2, half)
-    return np.asarray(np.maximum(first + omega * (second - first), first / 2))
-
-
-def latest_change(means: Floats) -> tuple[Integers, Floats, Floats]:
-    """Return when ``(date, ...)`` most likely changed, and the mean power before and after.
-
-    The date is the number of the first one after the change. Among all ways to cut the series into
-    two of one power each, it is the likeliest for gamma distributed means: D. V. Hinkley,
-    Inference about the change-point in a sequence of random variables, Biometrika 57(1), 1970.
-    """
-    valid = np.isfinite(means)
-    power = np.where(valid, means, 0.0)
-    count, total = np.cumsum(valid, axis=0), np.cumsum(power, axis=0)
-    shape = means.shape[1:]
-    least, since = np.full(shape, np.inf), np.zeros(shape, np.int64)
-    before, after = np.full(shape, np.nan), np.full(shape, np.nan)
-    for first in range(1, len(means)):
-        early, late = count[first - 1], count[-1] - count[first - 1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            old, new = total[first - 1] / early, (total[-1] - total[first - 1]) / late
-            cost = early * np.log(old) + late * np.log(new)  # of the likelihood, -ln / looks
-        better = cost < least  # false for NaN
-        better &= valid[first]  # else the next cut is the same one, with its true date
-        least[better], since[better] = cost[better], first
-        before[better], after[better] = old[better], new[better]
-    return since, before, after
-
-
-def false_discovery_rates(counts: Sequence[int] | Integers, p: Floats) -> Floats:
-    """Return the q-value of each bin of a histogram of p-values.
-
-    ``counts`` ``(n,)`` are the pixels of each bin, ``p`` its largest p-value, in falling order.
-    Flagging all pixels with a q-value of at most q, the share of false ones among them is expected
-    to be no more than q: Y. Benjamini and Y. Hochberg, Controlling the false discovery rate, J. R.
-    Stat. Soc. B 57(1), 1995. Neighbouring pixels, which depend on one another positively, may be
-    taken together: Y. Benjamini and D. Yekutieli, Annals of Statistics 29(4), 2001.
-    """
-    counts = np.asarray(counts, np.float64)
-    flagged = np.cumsum(counts[::-1])[::-1]  # so clear or clearer
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rates = np.where(flagged > 0, counts.sum() * np.asarray(p) / flagged, np.inf)
-    return np.minimum(np.minimum.accumulate(rates), 1.0)
 
 
 def _empirical_null(uneven: Floats, dates: int) -> tuple[float, float]:

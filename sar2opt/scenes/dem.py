@@ -17,7 +17,7 @@ from rasterio.warp import Resampling, reproject
 
 from sar2opt.errors import PlacementError
 from sar2opt.sar.geolocation import Floats
-from sar2opt.scenes.blocks import ONE_AT_A_TIME
+from sar2opt.scenes.blocks import ONE_AT_A_TIME, file_stamp
 
 _GEOIDS = {  # files of PROJ, old and new
     "EGM96": ("us_nga_egm96_15.tif", "egm96_15.gtx"),
@@ -68,12 +68,11 @@ def open_dem(path: Path) -> tuple[Dem, list[str]]:
         if file.crs is None or file.transform.is_identity:
             raise PlacementError(f"{path}: the terrain model has no CRS or grid: write it in")
         crs = pyproj.CRS.from_wkt(file.crs.to_wkt())
-    geoid, notes = _geoid(crs)
-    state = path.stat()
-    return Dem(str(path.absolute()), (state.st_mtime_ns, state.st_size), geoid), notes
+    geoid, notes = _geoid(crs, path)
+    return Dem(str(path.absolute()), file_stamp(str(path)), geoid), notes
 
 
-def _geoid(crs: pyproj.CRS) -> tuple[str | None, list[str]]:
+def _geoid(crs: pyproj.CRS, path: Path) -> tuple[str | None, list[str]]:
     vertical = next((part.name for part in crs.sub_crs_list if part.is_vertical), "")
     if not vertical and len(crs.axis_info) == 3:
         return None, []  # ellipsoidal heights
@@ -88,11 +87,11 @@ def _geoid(crs: pyproj.CRS) -> tuple[str | None, list[str]]:
     files = (Path(folder) / name for folder in folders if folder for name in _GEOIDS[known])
     if found := next((str(file) for file in files if file.is_file()), None):
         return found, notes
-    return None, [
-        *notes,
-        f"the geoid {known} is not installed ('pyproj sync --file {_GEOIDS[known][0]}'): heights "
-        "are taken as above the ellipsoid, off by up to 107 m",
-    ]
+    raise PlacementError(
+        f"{path}: its heights count from the geoid {known}, which is not installed, and without it "
+        f"pixels lie up to 100 m off: fetch it ('pyproj sync --file {_GEOIDS[known][0]}'), or give "
+        "heights above the ellipsoid and say so in the CRS (EPSG:4979)"
+    )
 
 
 def _open(path: str) -> rasterio.DatasetReader:

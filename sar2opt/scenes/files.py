@@ -31,21 +31,25 @@ def anchored(path: Path) -> Path:
 
 def files_of(path: Path) -> list[Path]:
     """Return the files that ``path`` names, sorted: itself, or a glob's or folder's."""
+    if address_of(path) or is_glob(path) or path.is_dir():
+        return [found for found in entries_of(path) if found.is_file()]
+    return [path]
+
+
+def entries_of(path: Path) -> list[Path]:
+    """Return the files and folders that a pattern finds or a folder holds, sorted."""
     if address_of(path):
         return []
     if is_glob(path):
         path = path.absolute()
-        pattern = str(path.relative_to(path.anchor))
-        return sorted(found for found in Path(path.anchor).glob(pattern) if found.is_file())
-    if path.is_dir():
-        return sorted(found for found in path.iterdir() if found.is_file())
-    return [path]
+        return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    return sorted(path.iterdir()) if path.is_dir() else []
 
 
 def name_of(path: Path) -> str:
     """Return the name of a scene: of a glob, what its files' names begin with."""
     if is_glob(path):
-        names = [found.stem for found in files_of(path)] or [""]
+        names = [found.stem for found in entries_of(path)] or [""]
         alike = takewhile(
             lambda pair: pair[0] == pair[1], zip(min(names), max(names), strict=False)
         )

@@ -18,10 +18,10 @@ from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.raster import SAR_BANDS, describe
 from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import Power, to_db
-from sar2opt.scenes import folder, palsar, sentinel1, stac, vendors
-from sar2opt.scenes.files import address_of, anchored, files_of, is_glob
+from sar2opt.scenes import folder, palsar, sentinel1, slices, stac, vendors
+from sar2opt.scenes.files import address_of, anchored, entries_of, files_of, is_glob
 
-READERS: tuple[ModuleType, ...] = (sentinel1, folder, palsar, stac, vendors)
+READERS: tuple[ModuleType, ...] = (sentinel1, slices, folder, palsar, stac, vendors)
 
 _INFO_CHUNK = 128  # pixels; small, so that a sparse sample of chunks reads little
 _INFO_GRID = 12  # chunks a side
@@ -57,7 +57,8 @@ def open_scene(
     slices and tiles of one pass, joined on one grid. A STAC item is given as its JSON file
     or http(s) address.
 
-    A Sentinel-1 GRD product, folder or zip, is calibrated: ``calibration`` is auto (gamma0),
+    A Sentinel-1 GRD product, folder or zip, or a folder or pattern of several, consecutive slices
+    of one pass, is calibrated: ``calibration`` is auto (gamma0),
     sigma0, gamma0, beta0 or none, and ``noise`` subtract or keep.
 
     Radar geometry is laid on the map: ``geocode`` says how (gcp, ellipsoid, terrain with the
@@ -134,6 +135,22 @@ def _quantiles_db(power: Power) -> list[float] | None:
     return [round(float(value), 1) for value in np.quantile(valid, _QUANTILES)]
 
 
+def terrain_layers(path: str | Path, **how: Any) -> xr.DataArray | None:
+    """Return what the radar saw of the terrain, on the grid of ``open_scene(path, **how)``.
+
+    Bands ``local_incidence_deg`` and ``layover_1_shadow_2`` (0 is seen ground), NaN where the
+    radar did not look; lazy. None where the scene is not corrected by a terrain model. Raises what
+    ``open_scene`` does.
+    """
+    chunks = how.pop("chunks", 1024)
+    layers = getattr(_find_reader(Path(path)), "terrain", None)
+    settings = parse_config(how, SceneSettings, "terrain_layers")
+    if layers is None or settings.dem is None:
+        return None
+    found: xr.DataArray | None = layers(anchored(Path(path)), settings, chunks)
+    return found
+
+
 def scene_files(path: Path) -> list[Path]:
     """Return the files that a scene's pixels depend on."""
     files = getattr(_find_reader(path), "files", None)
@@ -142,7 +159,7 @@ def scene_files(path: Path) -> list[Path]:
 
 def _find_reader(path: Path) -> ModuleType:
     here, pattern = path.exists(), is_glob(path)
-    if not (here or address_of(path) or (pattern and files_of(path))):
+    if not (here or address_of(path) or (pattern and entries_of(path))):
         raise SceneError(f"{path}: no such file: check the name")
     if path.is_file() and path.stat().st_size == 0:
         raise SceneError(f"{path}: the file is empty (0 bytes): fetch it again")

@@ -147,13 +147,14 @@ def _same_data(one: Tile, other: Tile, bounds: Sequence[float], geobox: GeoBox) 
         (low + (high - low) * (np.arange(_SAMPLES) + 0.5) / _SAMPLES).astype(int)
         for low, high in ((top, bottom), (left, right))
     )
+    crs = str(geobox.crs)
     valid = np.array(
         [
             [
                 np.isfinite(tile.read(slice(y, y + 1), slice(x, x + 1), geobox.affine, crs)).all()
                 for y, x in product(rows, cols)
             ]
-            for tile, crs in ((one, str(geobox.crs)), (other, str(geobox.crs)))
+            for tile in (one, other)
         ]
     )
     return bool(valid.all(axis=0).sum() > _COPY / 2 * valid.sum(axis=1).min())

@@ -37,7 +37,7 @@ class Surface:
     line: Floats
     pixel: Floats
     gain: Floats  # of gamma nought on the ellipsoid to gamma nought on the terrain; NaN if unseen
-    incidence: Floats  # local incidence angle, degrees
+    cosine: Floats  # of the local incidence angle
     mask: Floats  # SEEN, LAYOVER or SHADOW; NaN where the terrain is not known
 
 
@@ -78,9 +78,8 @@ class TerrainPositions:
         mask = np.where(density <= _FOLDED, LAYOVER, np.where(cosine <= _GRAZING, SHADOW, SEEN))
         with np.errstate(divide="ignore", invalid="ignore"):
             gain = np.where(mask == SEEN, density * up / facing, np.nan)
-        incidence = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
         mask = np.where(np.isfinite(height), mask, np.nan)
-        inner = (there[0], there[1], gain, incidence, mask)
+        inner = (there[0], there[1], gain, cosine, mask)
         return Surface(*(table[1:-1, 1:-1] for table in inner))
 
     def _solve(self, row: Floats, col: Floats) -> list[Floats]:

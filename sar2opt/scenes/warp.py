@@ -11,9 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import dask.array as da
 import numpy as np
-from dask.base import tokenize
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
@@ -25,7 +23,7 @@ from sar2opt.sar.orbit import RangeDoppler
 from sar2opt.sar.radiometry import Power
 from sar2opt.sar.resampling import bilinear, block_mean
 from sar2opt.scenes.aoi import pixel_window, read_aoi
-from sar2opt.scenes.blocks import outside_aoi, span
+from sar2opt.scenes.blocks import outside_aoi, take
 from sar2opt.scenes.dem import open_dem
 from sar2opt.scenes.geometry import Geometry, grid_geometry
 from sar2opt.scenes.positions import FlatPositions, Positions, inside, mesh_step, positions
@@ -61,16 +59,13 @@ class WarpedSource:
 
     def __getitem__(self, index: tuple[Any, ...]) -> Power:
         """Compute an index for each dimension: an integer, a slice or a list, one by one."""
-        of_band, of_row, of_col = index
-        top, bottom, pick_row = span(of_row, self.shape[1])
-        left, right, pick_col = span(of_col, self.shape[2])
-        first, last, pick_band = span(of_band, self.shape[0])
-        power: Power = np.full((last - first, bottom - top, right - left), np.nan, np.float32)
-        if power.size:
-            down, across = self.rows.start, self.cols.start
-            self._fill(power, slice(first, last), (top + down, left + across))
-        picked: Power = power[:, :, pick_col][:, pick_row][pick_band]
-        return picked
+        return take(index, self.shape, self._computed)
+
+    def _computed(self, bands: slice, rows: slice, cols: slice) -> Power:
+        shape = (part.stop - part.start for part in (bands, rows, cols))
+        power: Power = np.full(tuple(shape), np.nan, np.float32)
+        self._fill(power, bands, (rows.start + self.rows.start, cols.start + self.cols.start))
+        return power
 
     def _fill(self, power: Power, bands: slice, corner: tuple[int, int]) -> None:
         """Compute ``power`` ``(band, y, x)`` in place, by halves until memory allows it."""
@@ -123,36 +118,6 @@ class WarpedSource:
         return first, second
 
 
-def geocode(
-    source: Any,
-    grid: GeolocationGrid,
-    spacing: float,
-    settings: SceneSettings,
-    chunks: int,
-    crs: str | None = None,
-    model: RangeDoppler | None = None,
-) -> tuple[da.Array, GeoBox, list[str]]:
-    """Lay a raster in radar geometry on the map: a lazy array, its grid, and what was assumed.
-
-    ``source`` is indexed ``(band, line, pixel)`` and gives float32 linear power, NaN where there
-    is no data; it must pickle, and read only what is asked of it. ``spacing`` is that of the
-    product's pixels on the ground, metres. ``crs`` stands for the UTM zone of the scene's centre
-    where the settings name none. ``model`` is what terrain correction needs, which also flattens:
-    gamma nought on the ellipsoid becomes that on the terrain. The array is ``(band, y, x)``.
-
-    Raises ``PlacementError`` (a grid, terrain model or target that cannot be), ``LayerError``.
-    """
-    warped, geobox, notes = geocoded(source, grid, spacing, settings, crs, model)
-    data = da.from_array(
-        warped,
-        chunks=(-1, chunks, chunks),
-        name=f"geocoded-{tokenize(warped, chunks)}",
-        meta=np.empty((0, 0, 0), np.float32),
-        inline_array=True,
-    )
-    return data, geobox, notes
-
-
 def geocoded(
     source: Any,
     grid: GeolocationGrid,
@@ -161,7 +126,16 @@ def geocoded(
     crs: str | None = None,
     model: RangeDoppler | None = None,
 ) -> tuple[WarpedSource, GeoBox, list[str]]:
-    """Return what ``geocode`` does, not yet laid out in chunks, so that several can be joined."""
+    """Lay a raster in radar geometry on the map: a source on it, its grid, and what was assumed.
+
+    ``source`` is indexed ``(band, line, pixel)`` and gives float32 linear power, NaN where there
+    is no data; it must pickle, and read only what is asked of it. ``spacing`` is that of the
+    product's pixels on the ground, metres. ``crs`` stands for the UTM zone of the scene's centre
+    where the settings name none. ``model`` is what terrain correction needs, which also flattens:
+    gamma nought on the ellipsoid becomes that on the terrain.
+
+    Raises ``PlacementError`` (a grid, terrain model or target that cannot be), ``LayerError``.
+    """
     geometry, notes = grid_geometry(grid, settings)
     whole = Target.of(settings, crs).geobox(geometry, source.shape[1:], spacing)
     if settings.dem is None:

@@ -28,11 +28,10 @@ def draw_failures(
     columns = []
     for look, method in methods.items():
         found: dict[tuple[str, str], tuple[float, Column]] = {}
-        for pair in split_of(pairs, "test"):
-            error, column = _seen(pair, look, method, norm) if serves(pair, look) else (0.0, None)
-            place = (pair.source, pair.place)
-            if column and error > found.get(place, (0.0, column))[0]:
-                found[place] = (error, column)
+        for pair in (pair for pair in split_of(pairs, "test") if serves(pair, look)):
+            seen, place = _seen(pair, look, method, norm), (pair.source, pair.place)
+            if seen[0] > (found[place][0] if place in found else 0.0):
+                found[place] = seen
         worst = sorted(found.values(), key=lambda item: -item[0])[:WORST]
         columns += [column for _, column in worst]
     if columns:

@@ -61,15 +61,17 @@ def pack_translator(
     """
     state = read_state(checkpoint)
     config = TranslatorTraining.model_validate_json(state["config"])
+    about, weights = about or About(), _weights(state)
+    if blend is not None:
+        other = read_state(blend)
+        weights = _blended(weights, _weights(other), share, blend)
+        about = replace(about, blend=f"{share:.0%} of the weights: {other['config']}")
     net = Generator(config.generator)
-    net.load_state_dict(_weights(state) if blend is None else _blended(state, blend, share))
+    net.load_state_dict(weights)
     net.eval().requires_grad_(False)
     known = [look for look in LOOKS if _has(pairs, look, "train") and _has(pairs, look, "val")]
     if not known:
         raise TrainingError("no look has both training and validation pairs: hold out some places")
-    about = about or About()
-    if blend is not None:
-        about = replace(about, blend=f"{share:.0%} of the weights: {read_state(blend)['config']}")
     seen = input_range(pairs, config.norm)
     card = translator_card(config, net, pairs, seen, state["step"], about)
     smooth = {name for name in known if _only(pairs, name, config.smooth)}
@@ -106,9 +108,10 @@ def _weights(state: dict[str, Any]) -> dict[str, Tensor]:
     return weights
 
 
-def _blended(state: dict[str, Any], blend: Path, share: float) -> dict[str, Tensor]:
-    """Return the weights between two checkpoints; raises ``TrainingError`` if they do not fit."""
-    first, second = _weights(state), _weights(read_state(blend))
+def _blended(
+    first: dict[str, Tensor], second: dict[str, Tensor], share: float, blend: Path
+) -> dict[str, Tensor]:
+    """Return the weights between two nets; raises ``TrainingError`` if they do not fit."""
     if {n: v.shape for n, v in first.items()} != {n: v.shape for n, v in second.items()}:
         raise TrainingError(f"{blend}: its net is not of the same kind, and cannot be blended in")
     return {

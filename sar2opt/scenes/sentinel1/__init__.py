@@ -1,5 +1,5 @@
 """Sentinel-1 GRD: the product as it comes, a folder or a zip; calibrated, and laid on the map."""
 
-from sar2opt.scenes.sentinel1.grd import accepts, files, quick_sample, read
+from sar2opt.scenes.sentinel1.grd import accepts, files, open_product, quick_sample, read, terrain
 
-__all__ = ["accepts", "files", "quick_sample", "read"]
+__all__ = ["accepts", "files", "open_product", "quick_sample", "read", "terrain"]

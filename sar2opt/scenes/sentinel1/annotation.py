@@ -34,8 +34,6 @@ class Annotation:
     samples: int
     spacing: tuple[float, float]  # of lines, of pixels; metres
     nominal_looks: float  # in range times in azimuth
-    first_time: np.datetime64  # of line 0
-    line_interval: float  # seconds
     grid: GeolocationGrid
     geometry: RangeDoppler | None  # None where orbit or range conversion is missing
 
@@ -73,8 +71,6 @@ def parse_annotation(content: bytes, where: str) -> Annotation:
         samples=tree.count(f"{image}numberOfSamples"),
         spacing=(spacing[0], spacing[1]),
         nominal_looks=looks[0] * looks[1],
-        first_time=first,
-        line_interval=interval,
         grid=_grid(tree),
         geometry=_geometry(tree, first, interval, spacing[1]),
     )

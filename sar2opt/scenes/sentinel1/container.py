@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sar2opt.errors import SceneError
+from sar2opt.scenes.blocks import file_stamp
 
 _PART = re.compile(
     r"^(?P<root>(?:[^/]+/)?)"
@@ -92,8 +93,7 @@ class Container:
     def stamp(self, polarisation: str) -> tuple[int, int]:
         """Return time (ns) and size of the file on disk that holds a measurement."""
         name = self.where("measurement", polarisation)
-        state = (self.path if self.zipped else self.path / name).stat()
-        return state.st_mtime_ns, state.st_size
+        return file_stamp(str(self.path if self.zipped else self.path / name))
 
 
 def is_product(path: Path) -> bool:

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,21 @@ import xarray as xr
 
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, ConfigError, PlacementError, SceneError
-from sar2opt.raster import make_raster
 from sar2opt.sar.radiometry import Power
 from sar2opt.scenes.blocks import check_length
+from sar2opt.scenes.opened import Opened
 from sar2opt.scenes.sentinel1.annotation import Annotation, parse_annotation
 from sar2opt.scenes.sentinel1.container import Container, is_product, open_container
-from sar2opt.scenes.sentinel1.luts import Lut, Noise, parse_calibration, parse_noise
+from sar2opt.scenes.sentinel1.luts import parse_calibration, parse_noise
 from sar2opt.scenes.sentinel1.source import Channel, GrdSource, opened
-from sar2opt.scenes.warp import geocode
+from sar2opt.scenes.terrain_layers import LAYERS, seen_terrain
+from sar2opt.scenes.warp import WarpedSource, geocoded
 
 _IW_LOOKS = 4.4  # equivalent, of GRDH at 10 m: ESA, Sentinel-1 product specification
 _BANDS, _BAND_LINES, _BAND_STEP = 8, 32, 16  # of the quick sample: bands, lines, pixels between
 _DEFLATED = 0.06  # the share of a deflated raster that can be looked at quickly
+_CLEAN_RIMS = "2018-03-13"  # IPF 2.9 and later
+_MOST_BYTES, _MOST_HEADER = 3, 2**24  # of a measurement: of a pixel of uint16, and of all else
 _SAME = ("platform", "kind", "mode", "direction", "absolute_orbit", "datatake", "lines", "samples")
 
 
@@ -46,6 +50,26 @@ def files(path: Path) -> list[Path]:
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     """Return the scene, lazily, as linear power; ``open_scene`` documents what is raised."""
+    return open_product(path, settings).raster(chunks)
+
+
+def open_product(path: Path, settings: SceneSettings) -> Opened:
+    """Return the scene, open but not read, so that slices can be joined."""
+    return _open(path, settings)[0]
+
+
+def terrain(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray | None:
+    """Return what the radar saw of the terrain, as ``terrain_layers`` says; None without one."""
+    scene, warped = _open(path, settings)
+    seen = seen_terrain(warped)
+    if seen is None:
+        return None
+    attrs = {**scene.attrs, "quantity": "terrain"}
+    return replace(scene, source=seen, names=LAYERS, attrs=attrs).raster(chunks)
+
+
+def _open(path: Path, settings: SceneSettings) -> tuple[Opened, WarpedSource]:
+    """Return the scene, and the same pixels as they are laid on the map."""
     container = open_container(path)
     annotations = _annotations(container, settings.polarisation)
     first = next(iter(annotations.values()))
@@ -57,25 +81,20 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
         )
     try:
         spacing = float(np.sqrt(np.prod(first.spacing)))
-        data, geobox, more = geocode(
-            source, first.grid, spacing, settings, chunks, model=first.geometry
-        )
+        warped, geobox, more = geocoded(source, first.grid, spacing, settings, model=first.geometry)
     except PlacementError as error:
         raise PlacementError(f"{path}: {error}") from error
     looks, looks_note = _looks(first)
-    return make_raster(
-        data,
-        geobox,
-        list(annotations),
-        quantity=quantity,
-        scale="linear",
-        acquired=f"{first.start}Z",
-        source=container.name,
-        assumptions=[*notes, looks_note, *more],
-        input_scale="amplitude",
-        looks=looks,
+    attrs = {
+        "quantity": quantity,
+        "acquired": f"{first.start}Z",
+        "source": container.name,
+        "assumptions": [*notes, looks_note, *more],
+        "input_scale": "amplitude",
+        "looks": looks,
         **_facts(source, first),
-    )
+    }
+    return Opened(warped, geobox, tuple(annotations), attrs), warped
 
 
 def quick_sample(path: Path, settings: SceneSettings) -> tuple[Power, str]:
@@ -106,6 +125,7 @@ def _annotations(container: Container, asked: str) -> dict[str, Annotation]:
                 f"{container.path}: a product of type {facts.kind}, not GRD: fetch the GRD product "
                 "of the same pass, or detect and multilook it first (SNAP, or xarray-sentinel)"
             )
+        _refuse_twins(container, name)
         if facts.polarisation != name:
             raise SceneError(f"{where}: its name says {name}, its content {facts.polarisation}")
         found[name] = facts
@@ -129,10 +149,12 @@ def _source(
     for name, facts in annotations.items():
         raster = container.raster(name)
         _check_raster(raster, facts, container, name)
-        calibration = None if quantity == "none" else _calibration(container, name, quantity)
-        noise = None
+        calibration = noise = None
+        if quantity != "none":
+            content, where = _table(container, "calibration", name, "--calibration none")
+            calibration = parse_calibration(content, where, quantity)
         if settings.noise == "subtract" and calibration is not None:
-            noise = _noise(container, name)
+            noise = parse_noise(*_table(container, "noise", name, "--noise keep"))
             if not noise.table.values.any():
                 notes.append(f"the thermal noise of {name} is written as 0: none is subtracted")
         channels.append(Channel(raster, calibration, noise))
@@ -140,12 +162,9 @@ def _source(
         notes.append("thermal noise is not subtracted, as asked")
     if calibration is None:
         notes.append("not calibrated, as asked: power is the square of the digital numbers")
-    border = facts.start < "2018-03-13"
-    if border:
-        notes.append("a product from before March 2018: the dark rim along its sides is no data")
-    source = GrdSource(
-        tuple(channels), facts.lines, facts.samples, border, _stamp(container, annotations)
-    )
+    rim = _rim(container, facts, channels, notes)
+    stamp = _stamp(container, annotations)
+    source = GrdSource(tuple(channels), facts.lines, facts.samples, rim, stamp)
     return source, "intensity" if quantity == "none" else quantity, notes
 
 
@@ -155,30 +174,53 @@ def _stamp(container: Container, names: Iterable[str]) -> tuple[int, int]:
     return max(time for time, _ in stamps), sum(size for _, size in stamps)
 
 
-def _calibration(container: Container, name: str, quantity: str) -> Lut:
-    if ("calibration", name) not in container.files:
-        raise SceneError(
-            f"{container.path}: the calibration file of {name} is missing "
-            f"(annotation/calibration/calibration-...-{name}-...xml): fetch the whole product, "
-            "or go on without it: --calibration none"
-        )
-    where = f"{container.path}: {container.where('calibration', name)}"
-    return parse_calibration(container.text("calibration", name), where, quantity)
+def _refuse_twins(container: Container, name: str) -> None:
+    """Raise where a folder holds the files of two products."""
+    for (kind, polarisation), names in container.files.items():
+        if polarisation == name and len(names) > 1:
+            raise SceneError(
+                f"{container.path}: it holds {len(names)} {kind} files of {name} ({names[0]}, "
+                f"{names[1]}): give a folder for each product"
+            )
 
 
-def _noise(container: Container, name: str) -> Noise:
-    if ("noise", name) not in container.files:
+def _rim(
+    container: Container, facts: Annotation, channels: Sequence[Channel], notes: list[str]
+) -> str:
+    """Return the raster that tells where the dark rim ends, "" for a product that has none.
+
+    It is the co-polarised one: cross-polarised calm sea is as dark as the rim. Products that were
+    processed anew have noise of the new form, and a clean rim.
+    """
+    anew = any(channel.noise is not None and channel.noise.azimuth for channel in channels)
+    if facts.start >= _CLEAN_RIMS or anew:
+        return ""
+    name = {"vh": "vv", "hv": "hh"}.get(facts.polarisation, facts.polarisation)
+    if ("measurement", name) not in container.files:
+        notes.append(f"a product from before March 2018 without {name}: its dark rim stays in")
+        return ""
+    notes.append("a product from before March 2018: the dark rim along its sides is no data")
+    return container.raster(name)
+
+
+def _table(container: Container, kind: str, name: str, without: str) -> tuple[bytes, str]:
+    """Return the content of a calibration or noise file, and its place for a message."""
+    if (kind, name) not in container.files:
         raise SceneError(
-            f"{container.path}: the noise file of {name} is missing "
-            f"(annotation/calibration/noise-...-{name}-...xml): fetch the whole product, "
-            "or go on without it: --noise keep"
+            f"{container.path}: the {kind} file of {name} is missing "
+            f"(annotation/calibration/{kind}-...-{name}-...xml): fetch the whole product, "
+            f"or go on without it: {without}"
         )
-    where = f"{container.path}: {container.where('noise', name)}"
-    return parse_noise(container.text("noise", name), where)
+    return container.text(kind, name), f"{container.path}: {container.where(kind, name)}"
 
 
 def _check_raster(raster: str, facts: Annotation, container: Container, name: str) -> None:
     """Refuse a measurement that is not what its annotation says, without reading a pixel."""
+    if container.size(name) > _MOST_BYTES * facts.lines * facts.samples + _MOST_HEADER:
+        raise SceneError(
+            f"{container.path}: the measurement of {name} unpacks to {container.size(name)} bytes, "
+            "more than its pixels can take: do not trust it"
+        )
     with opened(raster, container.stamp(name)) as file:
         if (file.height, file.width) != (facts.lines, facts.samples):
             raise SceneError(

@@ -18,7 +18,7 @@ from scipy.ndimage import uniform_filter1d
 
 from sar2opt.errors import SceneError
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import ONE_AT_A_TIME, open_raster, span
+from sar2opt.scenes.blocks import ONE_AT_A_TIME, open_raster, take
 from sar2opt.scenes.sentinel1.luts import Lut, Noise
 
 _BORDER = 1024  # pixels at either side that border noise can reach
@@ -51,7 +51,7 @@ class GrdSource:
     channels: tuple[Channel, ...]
     lines: int
     samples: int
-    border_noise: bool  # mask the dark rim of products before IPF 2.9 (2018)
+    rim: str  # raster that tells where the dark rim of products before IPF 2.9 (2018) ends, or ""
     stamp: tuple[int, int]  # time and size of the measurement: another stamp, other pixels
 
     dtype = np.dtype(np.float32)
@@ -64,31 +64,26 @@ class GrdSource:
 
     def __getitem__(self, index: tuple[Any, ...]) -> Power:
         """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
-        of_band, of_line, of_pixel = index
-        top, bottom, pick_line = span(of_line, self.lines)
-        left, right, pick_pixel = span(of_pixel, self.samples)
-        first, last, pick_band = span(of_band, len(self.channels))
-        power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
-        if power.size:
-            for band, channel in zip(power, self.channels[first:last], strict=True):
-                band[:] = self._read(channel, slice(top, bottom), slice(left, right))
-        picked: Power = power[:, :, pick_pixel][:, pick_line][pick_band]
-        return picked
+        return take(index, self.shape, self._read)
 
-    def _read(self, channel: Channel, lines: slice, pixels: slice) -> Power:
-        wide = _with_rims(pixels, self.samples) if self.border_noise else pixels
-        number = _numbers(channel.raster, self.stamp, lines, wide).astype(np.float32)
-        data = number > 0
-        if self.border_noise:
-            data &= ~_border(number, wide, self.samples)
-        inner = slice(pixels.start - wide.start, pixels.stop - wide.start)
-        power: Power = np.square(number[:, inner])
+    def _read(self, bands: slice, lines: slice, pixels: slice) -> Power:
+        power = np.stack([self._power(one, lines, pixels) for one in self.channels[bands]])
+        if self.rim and (pixels.start < _BORDER or pixels.stop > self.samples - _BORDER):
+            wide = _with_rims(pixels, self.samples)
+            inner = slice(pixels.start - wide.start, pixels.stop - wide.start)
+            number = _numbers(self.rim, self.stamp, lines, wide)
+            power[:, _border(number, wide, self.samples)[:, inner]] = np.nan
+        return power
+
+    def _power(self, channel: Channel, lines: slice, pixels: slice) -> Power:
+        number = _numbers(channel.raster, self.stamp, lines, pixels).astype(np.float32)
+        power: Power = np.square(number)
         if channel.noise is not None:
             power -= channel.noise.over(lines, pixels)
             np.maximum(power, 0, out=power)
         if channel.calibration is not None:
             power /= np.square(channel.calibration.over(lines, pixels))
-        power[~data[:, inner]] = np.nan
+        power[number == 0] = np.nan
         return power
 
 
@@ -102,7 +97,7 @@ def _with_rims(pixels: slice, samples: int) -> slice:
     return slice(max(start, 0), min(stop, samples))
 
 
-def _border(number: Power, pixels: slice, samples: int) -> npt.NDArray[np.bool_]:
+def _border(number: npt.NDArray[Any], pixels: slice, samples: int) -> npt.NDArray[np.bool_]:
     """Return True on the dark rim: from either edge up to the first pixels of a line that echo.
 
     The masks of Ali et al. (2018) look for the same step, over time; this looks along a line.
