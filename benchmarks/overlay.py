@@ -209,6 +209,40 @@ def plant(power: Power, grid: Any, size: float) -> tuple[bool, bool]:
     return False, False
 
 
+def floods(folder: Path) -> None:
+    """Judge pairs of 8-bit pictures before and after floods, each stretched on its own."""
+    methods: dict[str, Callable[[Power], Mask]] = {
+        "Otsu, dark after": lambda pair: pair[1] < otsu(pair[1]),
+        "the same, means of 5 x 5": lambda pair: dark(pair[1]),
+        "dark after, and darker than before": lambda pair: dark(pair[1]) & fell(pair),
+        "sar2opt, as it runs: what fell": lambda pair: flags(pair) & fell(pair),
+    }
+    pooled = {name: np.zeros(3) for name in methods}
+    for path in sorted(folder.glob("*_mask.png")):
+        number = path.name.removesuffix("_mask.png")
+        pair = np.stack([grey(folder / f"{number}_{when}.jpg") for when in ("before", "after")])
+        truth = grey(path) > 127
+        for name, method in methods.items():
+            found = method(pair.astype(np.float32))
+            pooled[name] += (found & truth).sum(), found.sum(), truth.sum()
+    print("| method | IoU | F1 | precision | recall |\n|---|---|---|---|---|")
+    for name, (both, found, true) in pooled.items():
+        figures = both / (found + true - both), 2 * both / (found + true), both / found, both / true
+        print(f"| {name} | {' | '.join(f'{figure:.3f}' for figure in figures)} |")
+
+
+def dark(after: Power) -> Mask:
+    """Return what Otsu's threshold takes for dark in the means of 5 x 5 pixels."""
+    smooth = uniform_filter(after, 5)
+    return smooth < otsu(smooth)
+
+
+def fell(pair: Power) -> Mask:
+    """Return what became darker than most of the ground did, in means of 5 x 5 pixels."""
+    before, after = (uniform_filter(date, 5) + 1 for date in pair)
+    return after / before < np.median(after / before)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -219,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     PARTS[asked.part](asked.folder)
 
 
-PARTS: dict[str, Callable[[Path], None]] = {"pairs": pairs, "series": series}
+PARTS: dict[str, Callable[[Path], None]] = {"pairs": pairs, "series": series, "floods": floods}
 
 if __name__ == "__main__":
     main()

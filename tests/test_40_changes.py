@@ -107,6 +107,18 @@ def test_the_tag_is_that_of_the_place_and_wind_is_thought_of() -> None:
     assert table_of(series(), tags=np.full_like(tags, NO_TAG), names=("water",))["tag"][0] == ""
 
 
+def test_what_fell_and_is_water_now_is_a_flood() -> None:
+    tags = np.zeros((200, 260), np.uint8)
+    table = table_of(series(), tags=tags, names=("water",))
+    assert table["kind"].tolist() == ["flood", "change"]
+    assert table["reason"][0].startswith(
+        "Now water, or water that has calmed: backscatter fell by 9 dB (from -10 to -19 dB) over "
+    )
+    assert "wind" not in table["reason"][0]
+    assert table["score"].is_monotonic_decreasing
+    assert table["id"].is_unique
+
+
 def test_a_doubt_halves_scores_and_is_said() -> None:
     sure, doubtful = (
         table_of(series()),

@@ -19,16 +19,16 @@ from sar2opt.raster import NO_TAG
 
 ANOMALY_COLUMNS = (
     "id",  # the same in every run
-    "kind",  # bright_target, change, reference_disagreement, missing
+    "kind",  # bright_target, change, flood, reference_disagreement, missing
     "score",  # 0 to 1, the stranger the higher
     "reason",  # one sentence for a person, with figures
     "area_m2",  # on the ground
     "pixels",
     "tag",  # bright_target: of the surroundings; else of the place itself
-    "before_db",  # change: mean backscatter before and after; else nothing
+    "before_db",  # change, flood: mean backscatter before and after; else nothing
     "after_db",
-    "since",  # change: the first date that shows the latest state
-    "q_value",  # change: share of false ones among those as clear
+    "since",  # change, flood: the first date that shows the latest state
+    "q_value",  # change, flood: share of false ones among those as clear
     "lon",  # EPSG:4326, a point on the anomaly
     "lat",
     "geometry",  # in the raster's CRS

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from odc.geo.geobox import GeoBox
 
 from sar2opt.errors import ConventionError
-from sar2opt.overlay.anomalies import anomaly_table, area_in_words, count_in_words
+from sar2opt.overlay.anomalies import anomaly_table, area_in_words, concat, count_in_words
 from sar2opt.overlay.components import Components, Progress, Read, find_components, windows
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
@@ -26,6 +26,7 @@ _STEP_DB = 0.5  # by which power is kept
 _MIDDLE = 128  # code of the scene's level
 _MOST_DATES = 127
 _DOWN, _UP = 1, 2
+WATER = "water"  # the tag
 _SUREST = 1e-9  # no smaller share of false alarms is claimed
 
 
@@ -76,7 +77,8 @@ def changes(
 
     ``before_db`` and ``after_db`` are means over the place, ``since`` the first date that shows
     the latest state, ``q_value`` the share of false ones among pixels as clear as the clearest.
-    The score is r / (1 + r), r being the ratio of the two levels: 0.67 for 3 dB, 0.91 for 10 dB.
+    Where backscatter fell and the tag is water, the kind is ``flood``; else it is ``change``. The
+    score is r / (1 + r), r being the ratio of the two levels: 0.67 for 3 dB, 0.91 for 10 dB.
     ``doubt`` says why all scores are halved; empty, they are not. ``block``, ``workers`` and
     ``progress`` as for ``tags_to_objects``. Raises ``ConventionError`` when shapes differ.
     """
@@ -152,21 +154,36 @@ def _changes(
 ) -> gpd.GeoDataFrame:
     ratio = 10 ** (np.abs(table["after_db"] - table["before_db"]).to_numpy() / 10)
     score = ratio / (1 + ratio) * (0.5 if doubt else 1.0)
+    flooded = _flooded(table, tags)
     reasons = [
-        _reason(row, tag, dates, doubt) for row, tag in zip(table.itertuples(), tags, strict=True)
+        _reason(row, tag, water, dates, doubt)
+        for row, tag, water in zip(table.itertuples(), tags, flooded, strict=True)
     ]
     table["since"] = [dates[number] for number in table["since"]]
-    return anomaly_table(table, "change", score, tags, reasons)
+    kinds = []
+    for kind, here in (("change", ~flooded), ("flood", flooded)):
+        some = [int(number) for number in np.flatnonzero(here)]
+        rows = table.iloc[some].reset_index(drop=True)
+        words = ([texts[number] for number in some] for texts in (tags, reasons))
+        kinds.append(anomaly_table(rows, kind, score[some], *words))
+    return concat(kinds, table.crs)
 
 
-def _reason(change: Any, tag: str, dates: Sequence[str], doubt: str) -> str:
+def _flooded(table: gpd.GeoDataFrame, tags: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return where backscatter fell and water is tagged now."""
+    fell = (table["after_db"] < table["before_db"]).to_numpy(bool)
+    return np.asarray(fell & np.array([tag == WATER for tag in tags], bool))
+
+
+def _reason(change: Any, tag: str, flooded: bool, dates: Sequence[str], doubt: str) -> str:
     """Say in a sentence what changed, when, and how likely chance is."""
     moved = "rose" if change.after_db > change.before_db else "fell"
-    wind = ", where wind does that too" if tag == "water" else ""
-    place = f" on {tag.replace('_', ' ')}{wind}," if tag else ""
+    wind = ", where wind does that too" if tag == WATER else ""
+    place = f" on {tag.replace('_', ' ')}{wind}," if tag and not flooded else ""
+    first = "Now water, or water that has calmed: backscatter" if flooded else "Backscatter"
     halved = f"; score halved: {doubt}" if doubt else ""
     return (
-        f"Backscatter {moved} by {abs(change.after_db - change.before_db):.0f} dB "
+        f"{first} {moved} by {abs(change.after_db - change.before_db):.0f} dB "
         f"(from {change.before_db:.0f} to {change.after_db:.0f} dB) over "
         f"{area_in_words(change.area_m2)}{place} between {dates[change.since - 1]} and "
         f"{dates[change.since]}; of changes as clear as this, fewer than one in "

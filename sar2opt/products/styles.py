@@ -35,7 +35,8 @@ class LayerStyle:
 
 ANOMALY_COLOURS: Mapping[str, tuple[str, Colour]] = {
     "bright_target": ("Bright target", (230, 97, 1)),
-    "change": ("Change since earlier scenes", (1, 102, 160)),
+    "change": ("Change since earlier scenes", (206, 18, 86)),
+    "flood": ("Water where there was none", (33, 102, 172)),
     "reference_disagreement": ("Disagrees with the reference", (118, 42, 131)),
     "missing": ("Missing", (0, 109, 91)),
 }
