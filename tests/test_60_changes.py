@@ -9,6 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+import simulated_safe as s1
 from planted import pixels, settings
 from scene_files import UTM, write
 
@@ -88,6 +89,44 @@ def test_changes_do_not_depend_on_blocks(products: Products, tmp_path: Path) -> 
     drop = ["tag", "id", "reason"]  # the tags of a net may differ a little
     assert changed(whole).drop(columns=drop).equals(changed(products).drop(columns=drop))
     np.testing.assert_array_equal(pixels(whole.folder, "tags"), pixels(products.folder, "tags"))
+
+
+def test_an_area_of_interest_shows_the_same_change(products: Products, tmp_path: Path) -> None:
+    folder, area = products.folder.parents[1], tmp_path / "area.geojson"
+    corners = *(UTM * (80, 100)), *(UTM * (160, 30))
+    around = gpd.GeoSeries([shapely.box(*corners)], crs="EPSG:32632")
+    around.to_crs("EPSG:4326").to_file(area)
+    before = (folder / "first.tif", folder / "second.tif")
+    cut = sar2opt.run(
+        settings(
+            folder / "scene.tif",
+            tmp_path / "out",
+            scene={"aoi": area},
+            anomalies={"before": before},
+        )
+    )
+    (one,), (other,) = (changed(run).itertuples() for run in (cut, products))
+    shared = one.geometry.intersection(other.geometry).area
+    assert shared > 0.95 * one.geometry.union(other.geometry).area  # fewer tests, another threshold
+    assert one.since == other.since
+    assert one.before_db == pytest.approx(other.before_db, abs=0.1)
+    assert one.after_db == pytest.approx(other.after_db, abs=0.2)
+
+
+def test_products_of_sentinel1_are_compared_by_their_orbits(tmp_path: Path) -> None:
+    now, old = (
+        s1.write_safe(tmp_path / name, s1.numbers(seed)) for seed, name in enumerate(("now", "old"))
+    )
+    for path in old.rglob("*.xml"):
+        text = (
+            path.read_text().replace("2021-08-09", "2021-07-28").replace("Ascending", "Descending")
+        )
+        path.write_text(text)
+    products = sar2opt.run(settings(now, tmp_path / "out", anomalies={"before": [old]}))
+    assert len(changed(products)) == 0
+    assert "changes: vh against 2021-07-28; " in said(products)
+    assert "another orbit direction (descending, the scene ascending): scores" in said(products)
+    assert "resampled" not in said(products)
 
 
 @pytest.mark.parametrize("grid", ["same", "half a pixel off", "other zone"])
