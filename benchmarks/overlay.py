@@ -23,7 +23,7 @@ from scipy.ndimage import label, uniform_filter
 
 from sar2opt import open_scene
 from sar2opt.config import AnomalySettings
-from sar2opt.overlay import changes, encode_changes
+from sar2opt.overlay import encode_changes, series_changes
 from sar2opt.overlay.changes import change_rates
 from sar2opt.sar.change import Change, fit_change_test, local_mean
 
@@ -174,14 +174,13 @@ def alarms(power: Power) -> dict[str, list[float]]:
 
 def table_of(power: Power, grid: Any) -> Any:
     """Return the changes that a run flags in the last of a series ``(date, y, x)``."""
-    test = fit_change_test(power, DEFAULT.change_window)
-    return changes(
-        encode_changes(test(power), test.level_db, DEFAULT.change_db),
+    return series_changes(
+        power,
         grid,
         dates=[str(number) for number in range(len(power))],
-        level_db=test.level_db,
+        window=DEFAULT.change_window,
+        least_db=DEFAULT.change_db,
         false_share=DEFAULT.change_false_share,
-        min_pixels=DEFAULT.change_window**2,
         workers=1,
     )
 

@@ -11,8 +11,8 @@ from geopandas.testing import assert_geodataframe_equal
 from odc.geo.geobox import GeoBox
 
 from sar2opt.errors import ConventionError
-from sar2opt.overlay import ANOMALY_COLUMNS, NO_TAG, changes, concat, encode_changes
-from sar2opt.sar.change import Change, fit_change_test
+from sar2opt.overlay import ANOMALY_COLUMNS, NO_TAG, changes, concat, encode_changes, series_changes
+from sar2opt.sar.change import Change
 
 UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4100000.0)
 DATES = ("2024-05-01", "2024-05-13", "2024-05-25")
@@ -31,15 +31,8 @@ def series(*, changed=True, seed=0):
     return power
 
 
-def found(power, least_db=3.0, window=3):
-    test = fit_change_test(power, window)
-    return encode_changes(test(power), test.level_db, least_db), test.level_db
-
-
 def table_of(power, **settings):
-    layer, level = found(power)
-    how = {"dates": DATES, "level_db": level, "min_pixels": 9, "workers": 1} | settings
-    return changes(layer, grid(layer.shape[1:]), **how)
+    return series_changes(power, grid(power.shape[1:]), dates=DATES, workers=1, **settings)
 
 
 def one_pixel(p, before, after, since=1):
@@ -75,7 +68,7 @@ def test_planted_changes_are_found_and_nothing_else() -> None:
     assert rose.score == pytest.approx(0.83, abs=0.02)
     assert rose.reason == (
         f"Backscatter rose by 7 dB (from -10 to -3 dB) over {rose.area_m2 / 1e4:.1f} ha between "
-        "2024-05-13 and 2024-05-25; of changes as clear as this, fewer than one in 1 billion is "
+        "2024-05-13 and 2024-05-25; of changes as clear as this, fewer than one in 1 million is "
         "chance."
     )
 

@@ -91,6 +91,24 @@ def test_changes_do_not_depend_on_blocks(products: Products, tmp_path: Path) -> 
     np.testing.assert_array_equal(pixels(whole.folder, "tags"), pixels(products.folder, "tags"))
 
 
+def test_a_cluster_of_two_processes_finds_the_same(
+    products: Products, cluster: Any, tmp_path: Path
+) -> None:
+    folder = products.folder.parents[1]
+    before = (folder / "second.tif", folder / "first.tif")
+    how = {"block": 64, "scheduler": cluster.scheduler_address}
+    other = sar2opt.run(
+        settings(folder / "scene.tif", tmp_path / "out", engine=how, anomalies={"before": before})
+    )
+    assert changed(other).equals(changed(products))
+
+
+def test_a_scene_is_no_change_to_itself(tmp_path: Path) -> None:
+    again = write_scene(tmp_path / "again.tif", 1, "25", changed=True)
+    products = run_against(tmp_path, again)
+    assert len(changed(products)) == 0
+
+
 def test_an_area_of_interest_shows_the_same_change(products: Products, tmp_path: Path) -> None:
     folder, area = products.folder.parents[1], tmp_path / "area.geojson"
     corners = *(UTM * (80, 100)), *(UTM * (160, 30))

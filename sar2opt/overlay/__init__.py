@@ -8,7 +8,7 @@ from sar2opt.overlay.anomalies import (
     empty_anomalies,
     encode_ratio,
 )
-from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes
+from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes, series_changes
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
 from sar2opt.overlay.missing import missing_objects
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects
@@ -34,6 +34,7 @@ __all__ = [
     "read_reference",
     "read_rows",
     "reference_disagreement",
+    "series_changes",
     "tags_to_objects",
     "with_sites",
 ]

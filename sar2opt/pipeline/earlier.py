@@ -156,13 +156,16 @@ def _dates(series: Sequence[xr.DataArray]) -> tuple[str, ...]:
 
 def _assumed(series: Sequence[xr.DataArray], dates: Sequence[str]) -> list[str]:
     """Return what was assumed of earlier scenes, but not of the scene."""
-    known = set(series[-1].attrs["assumptions"])
-    return [
-        f"{date}: {note}"
-        for one, date in zip(series[:-1], dates, strict=False)
-        for note in one.attrs["assumptions"]
-        if note not in known
-    ]
+    scene, sentences = series[-1].attrs, []
+    for one, date in zip(series[:-1], dates, strict=False):
+        notes = [note for note in one.attrs["assumptions"] if note not in scene["assumptions"]]
+        if one.attrs["quantity"] != scene["quantity"]:
+            notes.append(
+                f"it is {one.attrs['quantity']}, the scene {scene['quantity']}: the difference is "
+                "taken for the same all over"
+            )
+        sentences += [f"{date}: {note}" for note in notes]
+    return sentences
 
 
 def _levels(test: ChangeTest, dates: Sequence[str]) -> list[str]:
