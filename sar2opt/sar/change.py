@@ -9,7 +9,7 @@
    p-values of all ground is one half, as it is where nothing changed. For many dates the degrees of
    freedom are taken from the upper quartile as well. That is the empirical null of B. Efron,
    Large-scale simultaneous hypothesis testing: the choice of a null hypothesis, JASA 99(465), 2004.
-   Changed ground, if it is less than half, makes it only more cautious.
+   What changed by little makes it more cautious; what changed by more than nature does is left out.
 3. Products differ in calibration, and whole scenes in weather: the median ratio to the newest date
    is taken off each date. Subtracted noise is added back, for without it weak ground has no F
    distribution.
@@ -43,7 +43,7 @@ FEWEST, _MOST = 500, 200_000  # pixels from which looks and levels are taken
 _STRIP = 128  # rows that are tested at a time
 _DARKEST, _BELOW = 0.01, 0.1  # quantile, and times it: far weaker is no backscatter
 _FEWEST_EMPTY = 30  # windows
-_FITS, _UNCHANGED = 3, 0.05  # rounds, and the p-value from which ground counts as the same
+_FITS, _NATURAL_DB = 4, 6.0  # rounds; see _most_db
 _UPPER, _LEAST_SHAPE = 0.75, 0.1  # quantile, and shape of a gamma distribution
 _LOOKS = 0.05, 1e5  # between which they are sought
 
@@ -106,11 +106,11 @@ class ChangeTest:
 def fit_change_test(sample: Power, window: int = 3, speckle: float = 4.4) -> ChangeTest:
     """Fit the test to a sample ``(date, y, x)`` of linear power; see the head of the module.
 
-    Levels are taken, in a few rounds, from ground that the round before does not call changed; the
-    looks from all that stands out of the noise, as tails cut off would make them too many.
-    ``speckle`` is the number of looks of a pixel, from which follows how much noise was subtracted
-    where it left zeros. Raises ``SceneError`` where fewer than 500 pixels are valid at all dates,
-    ``ConfigError`` for a window that is not odd and 1 to 15.
+    It is fitted to ground whose dates differ by no more than nature and speckle make them, once
+    levelled: so a flood over a third of the scene does not pass for its usual variation.
+    ``speckle`` is the number of looks of a pixel, from which follows, too, how much noise was
+    subtracted where it left zeros. Raises ``SceneError`` where fewer than 500 pixels are valid at
+    all dates, ``ConfigError`` for a window that is not odd and 1 to 15.
     """
     thin = int(np.ceil(np.sqrt(sample[0].size / _MOST)))
     means = np.stack([local_mean(date, window)[::thin, ::thin] for date in sample])
@@ -123,19 +123,33 @@ def fit_change_test(sample: Power, window: int = 3, speckle: float = 4.4) -> Cha
             f"only {means.shape[1]} pixels are valid at all dates, and {FEWEST} are needed to tell "
             "how much unchanged ground varies: give scenes that overlap more"
         )
-    same = np.ones(means.shape[1], bool)
+    same, most_db = np.ones(means.shape[1], bool), _most_db(speckle * window**2)
     for _ in range(_FITS):
         gains = tuple(_ratio(means[-1, same], date[same]) for date in means)
         level = means * np.asarray(gains)[:, None]
         noise = _noise(level, empty, speckle)
         test = ChangeTest(1.0, 1.0, gains, _floor(level), noise, window)
-        uneven = unevenness(test.levelled(means[:, None, :]))[0]
-        clear = level.mean(axis=0) > noise  # what is at the noise varies less, by being cut at zero
-        usual = uneven[clear] if clear.sum() >= FEWEST else uneven
-        looks, freedom = _empirical_null(usual, len(sample))
-        test = replace(test, looks=looks, freedom=freedom)
-        same = change_p(uneven, len(sample), looks, freedom) > _UNCHANGED
-    return replace(test, level_db=10 * float(np.log10(np.median(level[-1]) + 1e-30)))
+        levelled = test.levelled(means[:, None, :])[:, 0]
+        _, before, after = latest_change(levelled)
+        same = np.abs(10 * np.log10(after / before)) <= most_db
+        if same.sum() < FEWEST:
+            same = np.ones_like(same)
+    clear = same & (level.mean(axis=0) > noise)  # at the noise, being cut at zero, it varies less
+    usual = means[:, clear if clear.sum() >= FEWEST else same]
+    uneven = unevenness(test.levelled(usual[:, None, :]))[0]
+    looks, freedom = _empirical_null(uneven, len(sample))
+    return replace(
+        test, looks=looks, freedom=freedom, level_db=float(10 * np.log10(np.median(levelled[-1])))
+    )
+
+
+def _most_db(looks: float) -> float:
+    """Return by how much dates of unchanged ground may differ, for windows of so many looks.
+
+    Wind, dew and growth seldom come to more than 6 dB, and speckle, if neighbours share half of
+    it, to more than four standard deviations of a log-ratio.
+    """
+    return max(_NATURAL_DB, 40 / float(np.log(10)) * float(np.sqrt(2 / (looks / 2))))
 
 
 def _ratio(newest: Floats, date: Floats) -> float:
