@@ -30,9 +30,9 @@ class Outcome:
 def scenes_of(path: Path) -> list[Path]:
     """Return the scenes in a folder, or those that a pattern finds, by name.
 
-    A file, a product folder or a zip is a scene each; what is none, or by its name a layer beside one, is passed
-    over. Raises
-    ``SceneError`` where there is no such folder, and nothing that the pattern finds.
+    A file, a product folder or a zip is a scene each; what is none, or by its name a layer beside
+    one, is passed over. Raises ``SceneError`` where there is no such folder, and nothing that the
+    pattern finds.
     """
     if not (path.is_dir() or is_glob(path)):
         raise SceneError(f"{path}: give a folder of scenes, or a pattern such as 'in/*.tif'")
