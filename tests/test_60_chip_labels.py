@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from simulated_pairs import simulated_pairs
 
+from sar2opt.errors import ConfigError
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.evaluate_tags import on_chip_labels
@@ -33,6 +34,11 @@ def test_pixels_take_the_tag_of_their_chip_where_backscatter_allows_it() -> None
         assert (item.tags[50:, 50:] == CLASSES.index(name)).all()
         assert (item.tags[5:30, 5:30] == IGNORE).all()
         assert (item.tags[0] == IGNORE).all()
+
+
+def test_a_tag_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no tag is called wood: say water, trees"):
+        label_by_chip([], {"forest": "wood"})
 
 
 def scores(sar: Any) -> Any:

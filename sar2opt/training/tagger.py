@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sar2opt.errors import ConfigError
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.training.average import Averager, set_norms
 from sar2opt.training.box_mean import box_mean
@@ -30,7 +31,7 @@ Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArra
 
 
 TOWN_DB = -2.0  # weak built-up labels darker than this, against the scene's level, are dropped
-WATER_DB = -4.0  # and weak water labels brighter than this, or trees darker
+WATER_DB = -4.0  # and weak water labels brighter than this
 FREEZE_NORMS_FROM = 0.625  # share of the steps after which batch norms are constants
 
 
@@ -154,13 +155,21 @@ def label_weakly(
 
 
 def label_by_chip(pairs: Sequence[Pair], chip_labels: Mapping[str, str]) -> list[WeakPair]:
-    """Give every pixel of a chip the tag that the chip's label stands for, where it may be so."""
+    """Give every pixel of a chip the tag that the chip's label stands for, where it may be so.
+
+    Raises ``ConfigError`` where there is no such tag.
+    """
+    if unknown := sorted(set(chip_labels.values()) - set(CLASSES)):
+        raise ConfigError(f"chip_labels: no tag is called {unknown[0]}: say {', '.join(CLASSES)}")
     weak = []
     for pair in pairs:
         if pair.label in chip_labels:
             tag = CLASSES.index(chip_labels[pair.label])
             tags = np.full(pair.decibel.shape, tag, np.uint8)
-            weak.append(WeakPair(pair, np.where(believable(tags, pair), tags, np.uint8(IGNORE))))
+            known = believable(tags, pair)
+            if chip_labels[pair.label] != "water":
+                known &= _relative(pair) > WATER_DB  # a wood may have a lake in it
+            weak.append(WeakPair(pair, np.where(known, tags, np.uint8(IGNORE))))
     return weak
 
 
@@ -170,19 +179,18 @@ def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool
     Walls and corners make towns bright and smooth water is dark, whatever an optical net makes of
     brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
     """
-    valid = np.isfinite(pair.decibel)
-    mean = box_mean(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
-    relative = 10.0 * np.log10(np.maximum(mean, 1e-9)) - pair.levels[0]  # dB
-    built_up, water, trees = (
-        tags == CLASSES.index(name) for name in ("built_up", "water", "trees")
-    )
-    contradicted = (
-        built_up & (relative < TOWN_DB)
-        | water & (relative > WATER_DB)
-        | trees & (relative < WATER_DB)
-    )
-    agreed: npt.NDArray[np.bool_] = valid & ~contradicted
+    relative = _relative(pair)
+    built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
+    dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)
+    agreed: npt.NDArray[np.bool_] = np.isfinite(pair.decibel) & ~dark_town & ~bright_water
     return agreed
+
+
+def _relative(pair: Pair) -> npt.NDArray[np.float32]:
+    """Return backscatter averaged over 9 x 9 pixels, in dB against the scene's level."""
+    mean = box_mean(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
+    decibel: npt.NDArray[np.float32] = np.float32(10.0) * np.log10(np.maximum(mean, 1e-9))
+    return decibel - np.float32(pair.levels[0])
 
 
 def class_weights(tags: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
