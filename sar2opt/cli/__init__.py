@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sar2opt.cli.batch import batch
 from sar2opt.cli.console import err
 from sar2opt.cli.model import evaluate, models_app, pairs_app, train
 from sar2opt.cli.scene import config, info, prepare, run, synth
@@ -27,7 +28,7 @@ def options(
     """Options of all commands; ``main`` reads ``--debug``."""
 
 
-for command in (run, info, prepare, config, synth, train, evaluate):
+for command in (run, batch, info, prepare, config, synth, train, evaluate):
     app.command()(command)
 app.command("despeckle", help="Prepare a scene without speckle.")(prepare)
 app.add_typer(models_app, name="models")

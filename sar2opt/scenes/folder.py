@@ -23,7 +23,7 @@ _TIFF = (".tif", ".tiff")
 _LAYER = re.compile(
     r"(?:^|[-_. ])(?:coh|coherence|phi|phase|dem)(?:$|[-_. ])|"
     r"[-_. ](?:ls_map|inc_map(?:_ell)?|(?:local_)?inc\w*_angle|incidence|angle|linci|"
-    r"rgb|area|scatter|mask|date|shape|nlooks|number_of_looks|rtc_(?:anf|area)\w*|"
+    r"rgb|area|terrain|scatter|mask|date|shape|nlooks|number_of_looks|rtc_(?:anf|area)\w*|"
     r"browse|thumbnail|B\d\d?A?|QA60|SCL)(?:_[FU]\d\d\w*)?$",  # PALSAR names its beam last
     re.IGNORECASE,
 )

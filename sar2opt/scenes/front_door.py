@@ -157,6 +157,14 @@ def scene_files(path: Path) -> list[Path]:
     return list(files(path)) if files else files_of(path)
 
 
+def is_scene(path: Path) -> bool:
+    """Return whether a reader takes ``path``; it may be refused all the same once it is opened."""
+    try:
+        return _find_reader(path) is not None
+    except SceneError:
+        return False
+
+
 def _find_reader(path: Path) -> ModuleType:
     here, pattern = path.exists(), is_glob(path)
     if not (here or address_of(path) or (pattern and entries_of(path))):

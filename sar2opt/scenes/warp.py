@@ -152,13 +152,16 @@ def terrain_positions(
         raise PlacementError("terrain correction needs the orbit, which it lacks: leave out --dem")
     assert settings.dem is not None
     dem, notes = open_dem(settings.dem)
-    coarse = whole.zoom_to(_COARSE)
+    part = whole
+    if settings.aoi is not None:
+        part = whole[pixel_window(read_aoi(settings.aoi, whole), whole)]
+    coarse = part.zoom_to(_COARSE)
     shape = coarse.shape[0], coarse.shape[1]
     covered = np.isfinite(dem.heights(coarse.affine, str(coarse.crs), shape)).mean()
     if covered == 0:
-        raise PlacementError(f"{settings.dem}: the terrain model lies outside the scene")
+        raise PlacementError(f"{settings.dem}: the terrain model lies outside the map")
     if covered < 0.99:
-        notes.append(f"the terrain model covers {covered:.1%} of the map; no data beyond it")
+        notes.append(f"the terrain model covers {covered:.1%} of the map: no data beyond it")
     how = (
         "range-Doppler terrain correction, flattened by the area seen (layover and shadow cut out)"
     )

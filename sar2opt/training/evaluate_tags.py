@@ -13,7 +13,7 @@ from sar2opt.nets.tagger import CLASSES
 from sar2opt.sar.normalise import NormalisationSettings, fit_normalisation
 from sar2opt.sar.radiometry import to_power
 from sar2opt.training.labels import IGNORE
-from sar2opt.training.pairs import Image, normalise_db
+from sar2opt.training.pairs import Image, Pair, normalise_db
 from sar2opt.training.tagger import WeakPair
 
 Tags = npt.NDArray[np.uint8]
@@ -21,6 +21,9 @@ Scores = Callable[[Image], Image]  # normalised SAR (y, x) -> logits (class, y, 
 
 # Esri / Impact Observatory land cover, renumbered as in TerraMesh; by inspection of the chips
 TERRAMIND = {1: "water", 2: "trees", 4: "cropland", 5: "built_up", 6: "bare", 9: "low_vegetation"}
+# Labels of the chips of SEN1-2's sample by class, and the tags that they stand for
+CHIP_LABELS = {"agriculture": ("cropland", "low_vegetation"), "forest": ("trees",),
+               "resident": ("built_up",), "river": ("water",)}  # fmt: skip
 MERGED = {"water": "water", "trees": "trees", "low_vegetation": "low", "cropland": "low",
           "built_up": "built_up"}  # fmt: skip
 
@@ -72,6 +75,42 @@ def on_weak_labels(
         sar = normalise_db(item.pair.decibel, item.pair.levels[0], norm)
         counts += confusion(item.tags, scores(sar).argmax(axis=0).astype(np.uint8))
     return counts
+
+
+def on_chip_labels(
+    scores: Scores, pairs: Sequence[Pair], norm: NormalisationSettings
+) -> dict[str, dict[str, float]]:
+    """Return, for each label of whole chips, how many test chips there are and how many show it.
+
+    A chip shows farms, woods or homes where that is its commonest tag, and a river where water
+    covers a hundredth of it; ``others`` is the share of chips of other labels that show it too.
+    """
+    shown: dict[str, list[list[bool]]] = {}
+    for pair in pairs:
+        if pair.split == "test" and pair.label in CHIP_LABELS:
+            tags = scores(normalise_db(pair.decibel, pair.levels[0], norm)).argmax(axis=0)
+            counts = np.bincount(tags[np.isfinite(pair.decibel)], minlength=len(CLASSES))
+            shown.setdefault(pair.label, []).append(
+                [_shows(counts, wanted) for wanted in CHIP_LABELS.values()]
+            )
+    table = {}
+    for number, label in enumerate(CHIP_LABELS):
+        if label in shown:
+            rest = [chip[number] for other in shown if other != label for chip in shown[other]]
+            own = [chip[number] for chip in shown[label]]
+            table[label] = {
+                "chips": len(own),
+                "recognised": round(float(np.mean(own)), 3),
+                "others": round(float(np.mean(rest)), 3) if rest else float("nan"),
+            }
+    return table
+
+
+def _shows(counts: npt.NDArray[np.int64], wanted: tuple[str, ...]) -> bool:
+    codes = [CLASSES.index(name) for name in wanted]
+    if wanted == ("water",):
+        return bool(counts[codes[0]] >= 0.01 * counts.sum())
+    return bool(counts.argmax() in codes)
 
 
 def on_true_labels(

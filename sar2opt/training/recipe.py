@@ -20,7 +20,13 @@ from sar2opt.tiles.engine import keep_freed_memory
 from sar2opt.training.cards import About, tagger_card
 from sar2opt.training.checkpoint import CHECKPOINT
 from sar2opt.training.crops import CropSampler
-from sar2opt.training.evaluate_tags import merged, on_true_labels, on_weak_labels, summary
+from sar2opt.training.evaluate_tags import (
+    merged,
+    on_chip_labels,
+    on_true_labels,
+    on_weak_labels,
+    summary,
+)
 from sar2opt.training.labels import read_label_chips
 from sar2opt.training.loop import train_loop
 from sar2opt.training.methods import net_method
@@ -31,7 +37,13 @@ from sar2opt.training.parallel import is_first, join, leave, own_device, own_ran
 from sar2opt.training.semantics import save_teacher
 from sar2opt.training.sources import read_pairs
 from sar2opt.training.student import train_student
-from sar2opt.training.tagger import TaggerTraining, WeakPair, label_weakly, train_teacher
+from sar2opt.training.tagger import (
+    TaggerTraining,
+    WeakPair,
+    label_by_chip,
+    label_weakly,
+    train_teacher,
+)
 from sar2opt.training.translator import TranslatorStep, TranslatorTraining
 from sar2opt.training.unpaired import UnpairedStep
 from sar2opt.training.watch import Watcher
@@ -112,19 +124,23 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
     chips = read_label_chips(data)
     teacher = train_teacher(config, chips, out, resume=resume)
     save_teacher(teacher, out / TEACHER)
-    pairs = read_pairs(data, config.sources, config.norm)
+    pairs = read_pairs(data, config.sources, config.norm) if config.sources else []
+    pairs += read_set(config.pairs).pairs if config.pairs else []
     weak = label_weakly(teacher, pairs, chips, config.confidence)
+    weak += label_by_chip(pairs, config.chip_labels)
     begun = (out / "student" / "checkpoint.pt").exists()
     net = train_student(config, weak, out, resume=resume and begun)
     scores = net_method(net)
     held_out = [item for item in weak if item.pair.split == "test"]
     true = on_true_labels(scores, data, config.norm)
     total, names = merged(sum(true.values(), start=np.zeros((len(CLASSES),) * 2, np.int64)))
+    chips_found = on_chip_labels(scores, pairs, config.norm)
     figures: dict[str, Any] = {
         "weak labels, test places": summary(on_weak_labels(scores, held_out, config.norm)),
         "true labels, chips/terramind, VH, low vegetation and cropland as one": summary(
             total, names
         ),
+        **({"labels of whole chips, test places": chips_found} if chips_found else {}),
         "true labels, confusion (rows true, columns given)": {
             name: str(row.tolist()) for name, row in zip(names, total, strict=True)
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import segmentation_models_pytorch as smp
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sar2opt.errors import ConfigError
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.training.average import Averager, set_norms
 from sar2opt.training.box_mean import box_mean
@@ -44,6 +46,10 @@ class TaggerTraining(TrainingSettings):
     synthetic_scenes: int = 40  # with true labels, for what is rare in the weak ones
     synthetic_share: float = 0.3  # of the student's crops
     sources: tuple[SourceSettings, ...] = ()
+    pairs: Path | None = Field(None, description="a set that 'pairs build' made, beside sources")
+    chip_labels: dict[str, str] = Field(
+        {}, description="label of whole chips: the tag it stands for"
+    )
     gain_jitter_db: float = 1.0  # stands for calibration
     remarks: str = ""  # for the card: what a reader of the figures should know
 
@@ -130,9 +136,9 @@ def train_teacher(
 def label_weakly(
     teacher: nn.Module, pairs: Sequence[Pair], chips: Sequence[LabelChip], confidence: float
 ) -> list[WeakPair]:
-    """Tag the optical side of colour pairs with the teacher, each source in the chips' tone."""
+    """Tag true colour with the teacher, each source in the tone of the chips it learnt from."""
     goal = tone_of([chip.image for chip in chips])
-    colour = [pair for pair in pairs if pair.optical.shape[0] == 3]
+    colour = [pair for pair in pairs if pair.look == "natural"]
     weak = []
     for source in sorted({pair.source for pair in colour}):
         own = [pair for pair in colour if pair.source == source]
@@ -148,19 +154,43 @@ def label_weakly(
     return weak
 
 
+def label_by_chip(pairs: Sequence[Pair], chip_labels: Mapping[str, str]) -> list[WeakPair]:
+    """Give every pixel of a chip the tag that the chip's label stands for, where it may be so.
+
+    Raises ``ConfigError`` where there is no such tag.
+    """
+    if unknown := sorted(set(chip_labels.values()) - set(CLASSES)):
+        raise ConfigError(f"chip_labels: no tag is called {unknown[0]}: say {', '.join(CLASSES)}")
+    weak = []
+    for pair in pairs:
+        if pair.label in chip_labels:
+            tag = CLASSES.index(chip_labels[pair.label])
+            tags = np.full(pair.decibel.shape, tag, np.uint8)
+            known = believable(tags, pair)
+            if chip_labels[pair.label] != "water":
+                known &= _relative(pair) > WATER_DB  # a wood may have a lake in it
+            weak.append(WeakPair(pair, np.where(known, tags, np.uint8(IGNORE))))
+    return weak
+
+
 def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool_]:
     """Return where backscatter does not contradict a tag ``(y, x)``.
 
     Walls and corners make towns bright and smooth water is dark, whatever an optical net makes of
     brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
     """
-    valid = np.isfinite(pair.decibel)
-    mean = box_mean(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
-    relative = 10.0 * np.log10(np.maximum(mean, 1e-9)) - pair.levels[0]  # dB
+    relative = _relative(pair)
     built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
     dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)
-    agreed: npt.NDArray[np.bool_] = valid & ~dark_town & ~bright_water
+    agreed: npt.NDArray[np.bool_] = np.isfinite(pair.decibel) & ~dark_town & ~bright_water
     return agreed
+
+
+def _relative(pair: Pair) -> npt.NDArray[np.float32]:
+    """Return backscatter averaged over 9 x 9 pixels, in dB against the scene's level."""
+    mean = box_mean(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
+    decibel: npt.NDArray[np.float32] = np.float32(10.0) * np.log10(np.maximum(mean, 1e-9))
+    return decibel - np.float32(pair.levels[0])
 
 
 def class_weights(tags: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
