@@ -62,7 +62,8 @@ def test_other_grids_are_brought_to_the_same_places(tmp_path: Path, crs: str) ->
     error = laid[0].values / expected - 1
     assert np.isfinite(error).mean() > 0.9
     assert np.nanmax(np.abs(error)) < 0.12
-    assert "resampled from its grid" in laid.attrs["assumptions"][-1]
+    said = laid.attrs["assumptions"][-1]
+    assert said == f"resampled from its grid in EPSG:32632 to the scene's in {crs}"
 
 
 def test_what_does_not_overlap_is_refused(tmp_path: Path) -> None:

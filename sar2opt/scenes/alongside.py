@@ -69,11 +69,16 @@ def lay_alongside(scene: xr.DataArray, grid: GeoBox, chunks: int = 1024) -> xr.D
         everything = Shifted(scene, (len(scene.band), *own.shape))
         spacing = float(np.sqrt(pixel_area_m2(own)))
         laid, _ = warp(everything, MapGeometry(own), grid, spacing, SceneSettings())
-        notes.append(f"resampled from its grid in {own.crs} to the scene's in {grid.crs}")
+        notes.append(f"resampled from its grid in {_name(own)} to the scene's in {_name(grid)}")
     attrs = {key: value for key, value in scene.attrs.items() if key != "scale"}
     attrs["assumptions"] = notes
     names = tuple(str(name) for name in scene.band.values)
     return Opened(laid, grid, names, attrs).raster(chunks)
+
+
+def _name(grid: GeoBox) -> str:
+    assert grid.crs is not None
+    return f"EPSG:{grid.crs.epsg}" if grid.crs.epsg else "a CRS without a number"
 
 
 def _shift(own: GeoBox, grid: GeoBox) -> tuple[int, int] | None:
