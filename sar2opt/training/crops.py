@@ -16,6 +16,7 @@ from sar2opt.errors import ConfigError
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.box_mean import box_mean
 from sar2opt.training.pairs import Image, Look, Pair, normalise_db, split_of
+from sar2opt.training.water import Mask, open_water, roughened
 
 T = TypeVar("T", bound=np.generic)
 
@@ -37,6 +38,8 @@ class AugmentSettings(Settings):
     clipped: float = Field(0.3, description="share of the crops whose brightest pixels saturate")
     shift: int = Field(1, description="largest shift of the target in pixels: registration is so")
     hole: float = Field(0.1, description="share of the crops with a rectangle of no data")
+    water: float = Field(0.0, description="share of the crops drawn where there is open water")
+    wind_db: float = Field(0.0, description="the most that open water is raised by, in decibels")
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,27 @@ class CropSampler:
         self._by_source = [[p for p in train if p.source == name] for name in self.weights]
         weights = np.array(list(self.weights.values()))
         self._weights = weights / weights.sum()
+        self._waters = self._find_water()
+
+    def _find_water(self) -> list[tuple[Pair, Mask]]:
+        """Return the pairs with open water, a crop of it at the least, and where in them it is."""
+        if self.augment.water <= 0 and self.augment.wind_db <= 0:
+            return []
+        found = [(pair, open_water(pair, self.norm)) for pairs in self._by_source for pair in pairs]
+        least = self.crop**2 // 4
+        return [(pair, water) for pair, water in found if np.count_nonzero(water) >= least]
 
     def draw(self) -> Crop:
         """Return the next crop."""
-        pairs = self._by_source[self.rng.choice(len(self._weights), p=self._weights)]
-        pair = pairs[self.rng.integers(len(pairs))]
-        window = self._window(pair)
-        decibel = pair.decibel[window].astype(np.float32)
+        if self._waters and self.rng.random() < self.augment.water:
+            pair, water = self._waters[self.rng.integers(len(self._waters))]
+            windows = [self._known_window(pair) for _ in range(8)]
+            window = max(windows, key=lambda window: float(water[window].mean()))
+        else:
+            pairs = self._by_source[self.rng.choice(len(self._weights), p=self._weights)]
+            pair = pairs[self.rng.integers(len(pairs))]
+            window = self._window(pair)
+        decibel = self._roughened(pair, window, pair.decibel[window].astype(np.float32))
         decibel = self._speckled(decibel, pair.source in self.smooth)
         level = pair.levels[self.rng.integers(len(pair.levels))]
         sar = normalise_db(self._calibrated(decibel, level), level, self.norm)
@@ -144,6 +161,13 @@ class CropSampler:
         if self.rng.random() < augment.clipped:
             varied = np.minimum(varied, np.float32(level + gain + self.rng.uniform(3.0, 10.0)))
         return varied
+
+    def _roughened(self, pair: Pair, window: tuple[slice, slice], decibel: Image) -> Image:
+        """Return decibels in another wind, half of the time."""
+        water = next((water for other, water in self._waters if other is pair), None)
+        if water is None or self.augment.wind_db <= 0 or self.rng.random() < 0.5:
+            return decibel
+        return roughened(decibel, water[window], self.rng.uniform(0.0, self.augment.wind_db))
 
     def _drop_rectangle(self, sar: Image) -> None:
         if self.rng.random() < self.augment.hole:
