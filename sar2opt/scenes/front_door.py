@@ -18,10 +18,10 @@ from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.raster import SAR_BANDS, describe
 from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import Power, to_db
-from sar2opt.scenes import folder, palsar, sentinel1, slices, stac, vendors
+from sar2opt.scenes import folder, nisar, palsar, sentinel1, slices, stac, vendors
 from sar2opt.scenes.files import address_of, anchored, entries_of, files_of, is_glob
 
-READERS: tuple[ModuleType, ...] = (sentinel1, slices, folder, palsar, stac, vendors)
+READERS: tuple[ModuleType, ...] = (sentinel1, slices, folder, palsar, nisar, stac, vendors)
 
 _INFO_CHUNK = 128  # pixels; small, so that a sparse sample of chunks reads little
 _INFO_GRID = 12  # chunks a side
