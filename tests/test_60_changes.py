@@ -239,3 +239,11 @@ def test_the_command_line_takes_several(cli: Any, tmp_path: Path) -> None:
     assert "changes: vh against 2024-05-03, 2024-05-04" in " ".join(errors.split())
     code, _, errors = cli("run", scene, "--before", tmp_path / "none.tif", "--out", tmp_path / "o")
     assert (code, "none.tif: no such file" in " ".join(errors.split())) == (2, True)
+
+
+def test_a_scene_in_other_units_is_refused(tmp_path: Path) -> None:
+    loud = write_scene(tmp_path / "loud.tif", 2, "01", gain=1e5)
+    with pytest.raises(
+        SceneError, match=r"lies 50\.\d dB above .*in other units than it was taken"
+    ):
+        run_against(tmp_path, loud)

@@ -23,6 +23,7 @@ _SAME_TRACK = 300.0  # seconds of the time of day; neighbouring tracks pass some
 _SAME_DIRECTION = 3 * 3600.0  # ascending and descending passes lie some 12 hours apart
 _WHOLE = 2**24  # pixels; as a scene, an earlier one is a single lazy chunk
 _NOTABLE_DB = 0.5
+_MOST_DB = 20.0  # no weather and no calibration of one quantity makes more
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,14 @@ def _levels(test: ChangeTest, dates: Sequence[str]) -> list[str]:
     sentences = []
     for gain, date in zip(test.gains[:-1], dates, strict=False):
         above = -10 * float(np.log10(gain))
+        level = f"{abs(above):.1f} dB {'above' if above > 0 else 'below'} the scene on most ground"
+        if abs(above) > _MOST_DB:
+            raise SceneError(
+                f"--before: {date} lies {level}: one of the two is in other units than it was "
+                "taken to be: write them into its tags, or say --scale"
+            )
         if abs(above) >= _NOTABLE_DB:
             sentences.append(
-                f"{date} lies {abs(above):.1f} dB {'above' if above > 0 else 'below'} the scene on "
-                "most ground: taken for calibration or weather, and taken off"
+                f"{date} lies {level}: taken for calibration or weather, and taken off"
             )
     return sentences
