@@ -73,12 +73,16 @@ def _arrived(
     fresh = {scene: _size(scene) for scene in scenes_of(folder) if scene not in known}
     if fresh:
         time.sleep(_PAUSE_S)
-    return [scene for scene, size in fresh.items() if _size(scene) == size]
+    return [scene for scene, size in fresh.items() if size and _size(scene) == size]
 
 
 def _size(scene: Path) -> int:
+    """Return bytes; 0 for what was taken away meanwhile."""
     files = scene.rglob("*") if scene.is_dir() else [scene]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    try:
+        return sum(file.stat().st_size for file in files if file.is_file())
+    except OSError:
+        return 0
 
 
 def _table(outcomes: Iterable[Outcome]) -> Table:
