@@ -4,7 +4,8 @@ What is fitted is what CFAR tests: each background pixel over the mean of its ri
 for a false-alarm probability is then a quantile of the fitted law, and holds whatever the number
 of looks, the texture of the ground and the correlation of neighbours do to that ratio.
 
-1. ``clutter_ratios``: ratios in windows of dark ground, without targets and their surroundings.
+1. ``clutter_ratios`` and ``without_targets``: ratios on dark ground, less targets and what lies so
+   near that they are in its ring.
 2. ``fit_law``: the parameters of each law from log-cumulants, the cumulants of ``ln ratio``
    (Nicolas, Traitement du Signal 19(3), 2002; Tison et al., IEEE TGRS 42(10), 2004). Logarithms
    tame the tail, so that a few bright pixels hardly move them.
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.optimize import brentq
 from scipy.special import gammaincc, gammainccinv, gammaincinv, gammaln, ndtr, polygamma, psi
 
@@ -33,10 +34,11 @@ Floats = npt.NDArray[np.float64]
 LAWS = ("gamma", "k", "lognormal", "weibull")
 FEWEST = 5000  # independent ratios; of fewer, no law can be told from another far up the tail
 
-_EVEN = 0.9  # share of a window's pixels that must be dark ground: no shores, no ponds
 _REACH = 3  # pixels over which speckle may be correlated
 _MOST = 1e4  # shape from which on a gamma variate counts as constant
-_TARGET = 5.2  # standard deviations of ln ratio: 1e-7 of the heaviest tail, the lognormal
+_RARE = 1e-7  # what a law explains less often than this is a target
+_TARGET = 5.2  # standard deviations of ln ratio: the same of a lognormal
+_ROUNDS = 3
 _BINS = 200
 
 
@@ -105,49 +107,73 @@ class ClutterFit:
 
 @dataclass(frozen=True)
 class Ratios:
-    """Ratios of background pixels to their ring means, sorted, and how many are independent."""
+    """Ratios of background pixels to their ring means, and how many are independent."""
 
-    values: Floats  # (n,)
+    values: Floats  # (n,), sorted
     independent: int
-    cut: float  # targets begin here; larger ratios were left out
+    cut: float  # targets begin here: none of the values is larger
 
 
 def clutter_ratios(
     windows: npt.NDArray[np.floating[Any]],
     *,
-    side: int,
     guard: int,
     background: int,
     factor: float,
     background_max: float,
-) -> Ratios:
-    """Return the ratios of clutter in windows of linear power, ``(rows * side, cols * side)``.
+) -> Floats:
+    """Return pixel over ring mean where ``windows`` ``(window, y, x)`` show dark ground.
 
-    Windows lie side by side as ``tiles.sample.sample_windows`` reads them; a ring never reaches
-    into the next one. Only windows that are dark ground throughout count: nine in ten of their
-    pixels tested by ``ca_cfar`` with these settings. Targets, brighter than a lognormal through
-    the median and the 95 % quantile explains, are left out with ``guard`` pixels around them.
-    NaN is no data.
+    ``windows`` is linear power, NaN where no data; a ring never reaches into the next one. Dark
+    ground is what ``ca_cfar``, with the same settings, tests, and all of whose ring it tests: no
+    shores. Elsewhere the result, of the same shape, is NaN.
     """
-    tested = []
-    for y in range(0, windows.shape[0] - side + 1, side):
-        for x in range(0, windows.shape[1] - side + 1, side):
-            power = windows[y : y + side, x : x + side]
-            settings = {"guard": guard, "background": background, "factor": factor}
-            ratio = ca_cfar(power, **settings, background_max=background_max) * factor
-            ratio[~(ratio > 0)] = np.nan
-            if np.isfinite(ratio).mean() >= _EVEN:
-                tested.append(ratio)
-    if not tested:
-        return Ratios(np.empty(0), 0, inf)
-    ratios = np.stack(tested).astype(np.float64)  # (window, y, x)
-    middle, high = np.nanquantile(ratios, (0.5, 0.95))
+    found = np.full(windows.shape, np.nan)
+    for power, ratio in zip(windows, found, strict=True):
+        ratio[...] = factor * ca_cfar(
+            power, guard=guard, background=background, factor=factor, background_max=background_max
+        )
+        inner = minimum_filter(np.isfinite(ratio), size=2 * background + 1)
+        ratio[~inner | ~(ratio > 0)] = np.nan
+    return found
+
+
+def without_targets(windows: Floats, cut: float, reach: int) -> Ratios:
+    """Return the ratios of ``(window, y, x)`` up to ``cut``, without what lies near larger ones.
+
+    Left out are all pixels within ``reach``, in whose rings the target may lie.
+    """
+    bright = np.nan_to_num(windows) > cut
+    kept = windows.copy()
+    kept[maximum_filter(bright, size=(1, 2 * reach + 1, 2 * reach + 1))] = np.nan
+    valid = np.sort(kept[np.isfinite(kept)])
+    independent = round(valid.size / correlated_pixels(kept)) if valid.size else 0
+    return Ratios(valid, independent, cut)
+
+
+def fit_clutter(
+    windows: Floats, reach: int, names: tuple[str, ...] = LAWS
+) -> tuple[ClutterFit | None, int]:
+    """Fit the best of the laws ``names`` to ratios ``(window, y, x)``; None where too few.
+
+    Targets are what the law explains less than once in ten million pixels. Since the law is not
+    known before, it begins with a heavy tail, the lognormal through the median and the 95 %
+    quantile, and goes on with the law that was fitted to what was left. The second value is the
+    number of independent ratios there were.
+    """
+    if not np.isfinite(windows).any():
+        return None, 0
+    middle, high = np.nanquantile(windows, (0.5, 0.95))
     cut = float(middle * (high / middle) ** (_TARGET / 1.645))
-    bright = np.nan_to_num(ratios) > cut
-    near = maximum_filter(bright, size=(1, 2 * guard + 1, 2 * guard + 1))
-    ratios[near] = np.nan
-    valid = ratios[np.isfinite(ratios)]
-    return Ratios(np.sort(valid), round(valid.size / correlated_pixels(ratios)), cut)
+    fit, independent = None, 0
+    for _ in range(_ROUNDS):
+        ratios = without_targets(windows, cut, reach)
+        independent = ratios.independent
+        if independent < FEWEST:
+            return None, independent
+        fit = choose_law(ratios, names)
+        cut = fit.law.factor(_RARE)
+    return fit, independent
 
 
 def correlated_pixels(windows: npt.NDArray[np.floating[Any]]) -> float:
@@ -155,7 +181,7 @@ def correlated_pixels(windows: npt.NDArray[np.floating[Any]]) -> float:
 
     That is the sum of the squared correlation of the logarithms over all lags of up to 3 pixels:
     what counts for variances, as in Priestley, Spectral Analysis and Time Series (1981). NaN is
-    no data. 1 for independent pixels; about 2 to 4 for detected products of Sentinel-1.
+    no data. 1 for independent pixels; about 4 to 8 on detected products of Sentinel-1.
     """
     logs = np.log(windows)
     valid = np.isfinite(logs)
@@ -165,7 +191,10 @@ def correlated_pixels(windows: npt.NDArray[np.floating[Any]]) -> float:
     total = 0.0
     for dy in range(min(_REACH, rows - 1) + 1):
         for dx in range(-min(_REACH, cols - 1), min(_REACH, cols - 1) + 1):
-            left, right = slice(max(-dx, 0), cols - max(dx, 0)), slice(max(dx, 0), cols + min(dx, 0))
+            left, right = (
+                slice(max(-dx, 0), cols - max(dx, 0)),
+                slice(max(dx, 0), cols + min(dx, 0)),
+            )
             pairs = (valid[:, : rows - dy, left] & valid[:, dy:, right]).sum()
             both = (logs[:, : rows - dy, left] * logs[:, dy:, right]).sum()
             weight = 1 if dy == 0 else 2
@@ -204,10 +233,8 @@ def fit_law(name: str, cumulants: tuple[float, float, float]) -> Law:
     raise ConfigError(f"unknown clutter '{name}': choose one of auto, {', '.join(LAWS)}")
 
 
-def choose_law(ratios: Ratios, names: tuple[str, ...] = LAWS) -> ClutterFit | None:
-    """Return the law of ``names`` that fits best, or None where the ratios are too few."""
-    if ratios.independent < FEWEST:
-        return None
+def choose_law(ratios: Ratios, names: tuple[str, ...] = LAWS) -> ClutterFit:
+    """Return the law of ``names`` that fits the ratios best."""
     cumulants = log_cumulants(ratios.values)
     laws = [fit_law(name, cumulants) for name in names]
     criteria = [_criterion(law, ratios) for law in laws]
