@@ -9,16 +9,8 @@ import pytest
 
 from sar2opt.errors import ConfigError
 from sar2opt.sar.clutter import ca_cfar, ca_cfar_factor, ring_cells
-from sar2opt.sar.clutter_fit import (
-    FEWEST,
-    LAWS,
-    Law,
-    clutter_ratios,
-    correlated_pixels,
-    fit_clutter,
-    fit_law,
-    log_cumulants,
-)
+from sar2opt.sar.clutter_fit import FEWEST, clutter_ratios, correlated_pixels, fit_clutter
+from sar2opt.sar.clutter_laws import LAWS, Law, fit_law, log_cumulants
 from sar2opt.synth.speckle import draw_speckle
 
 RING = {"guard": 4, "background": 9}

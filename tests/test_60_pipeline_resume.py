@@ -181,6 +181,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> RunPlan:
         ({"prepare": {"despeckle": "lee"}}, False),
         ({"scene": {"nodata": 0.0}}, False),
         ({"anomalies": {"false_alarm": 1e-6}}, False),
+        ({"anomalies": {"clutter": "gamma"}}, True),  # too little dark ground: gamma anyway
     ],
     ids=str,
 )

@@ -11,7 +11,8 @@ import xarray as xr
 from sar2opt.config import AnomalySettings, RunConfig
 from sar2opt.pipeline.earlier import looks_of
 from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
-from sar2opt.sar.clutter_fit import FEWEST, LAWS, ClutterFit, clutter_ratios, fit_clutter
+from sar2opt.sar.clutter_fit import FEWEST, ClutterFit, clutter_ratios, fit_clutter
+from sar2opt.sar.clutter_laws import LAWS
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation
 from sar2opt.tiles.sample import sample_patches

@@ -6,93 +6,36 @@ of looks, the texture of the ground and the correlation of neighbours do to that
 
 1. ``clutter_ratios`` and ``without_targets``: ratios on dark ground, less targets and what lies so
    near that they are in its ring.
-2. ``fit_law``: the parameters of each law from log-cumulants, the cumulants of ``ln ratio``
-   (Nicolas, Traitement du Signal 19(3), 2002; Tison et al., IEEE TGRS 42(10), 2004). Logarithms
-   tame the tail, so that a few bright pixels hardly move them.
-3. ``choose_law``: the likelihood of the upper half of the ratios, where thresholds lie, less the
-   usual price of a parameter (BIC, Schwarz, Annals of Statistics 6(2), 1978). Neighbours repeat
-   one another; pixels are counted as the independent ones that they amount to.
+2. ``choose_law``: each law is fitted by log-cumulants, as in Tison et al., IEEE TGRS 42(10), 2004:
+   logarithms tame the tail, so that a few bright pixels hardly move them. From there the
+   likelihood of the upper half of the ratios, where thresholds lie, is climbed: no law is exact,
+   and what the dark half is like does not matter.
+3. The law with the largest likelihood is taken, less the usual price of a parameter (BIC, Schwarz,
+   Annals of Statistics 6(2), 1978). Neighbours repeat one another; pixels are counted as the
+   independent ones that they amount to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp, inf, log, pi, sqrt
+from dataclasses import dataclass, replace
+from math import exp, inf, isfinite, log
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter, minimum_filter
-from scipy.optimize import brentq
-from scipy.special import gammaincc, gammainccinv, gammaincinv, gammaln, ndtr, polygamma, psi
+from scipy.optimize import minimize
 
-from sar2opt.errors import ConfigError
 from sar2opt.sar.clutter import ca_cfar
+from sar2opt.sar.clutter_laws import LAWS, Floats, Law, fit_law, log_cumulants
 
-Floats = npt.NDArray[np.float64]
-
-LAWS = ("gamma", "k", "lognormal", "weibull")
 FEWEST = 5000  # independent ratios; of fewer, no law can be told from another far up the tail
 
 _REACH = 3  # pixels over which speckle may be correlated
-_MOST = 1e4  # shape from which on a gamma variate counts as constant
 _RARE = 1e-7  # what a law explains less often than this is a target
 _TARGET = 5.2  # standard deviations of ln ratio: the same of a lognormal
 _ROUNDS = 3
-_BINS = 200
-
-
-@dataclass(frozen=True)
-class Law:
-    """A distribution of pixel over ring mean."""
-
-    name: str  # one of LAWS
-    scale: float  # mean of gamma and K; median of lognormal; scale of Weibull
-    shape: float  # looks of gamma and K; standard deviation of ln ratio; exponent of Weibull
-    texture: float = inf  # K: order of the texture, the smaller the rougher
-
-    def tail(self, ratio: npt.ArrayLike) -> Floats:
-        """Return the probability that a ratio exceeds ``ratio``, of any shape."""
-        x = np.maximum(np.asarray(ratio, np.float64), 0) / self.scale
-        match self.name:
-            case "gamma":
-                found = gammaincc(self.shape, self.shape * x)
-            case "k":
-                nodes, weights = _texture(self.texture)
-                found = gammaincc(self.shape, self.shape * x[..., None] / nodes) @ weights
-            case "lognormal":
-                with np.errstate(divide="ignore"):
-                    found = ndtr(-np.log(x) / self.shape)
-            case "weibull":
-                found = np.exp(-(x**self.shape))
-            case _:
-                raise ConfigError(f"unknown clutter '{self.name}': one of {', '.join(LAWS)}")
-        return np.asarray(found, np.float64)
-
-    def factor(self, false_alarm: float) -> float:
-        """Return the ratio that is exceeded with this probability, 0 to 1."""
-        if not 0 < false_alarm < 1:
-            raise ConfigError(f"a false-alarm probability lies between 0 and 1, not {false_alarm}")
-
-        def excess(ln_ratio: float) -> float:
-            return log(max(float(self.tail(exp(ln_ratio))), 1e-300)) - log(false_alarm)
-
-        low, high = log(self.scale) - 1, log(self.scale) + 1
-        while excess(low) < 0:
-            low -= 2
-        while excess(high) > 0:
-            high += 2
-        return exp(brentq(excess, low, high, xtol=1e-9))
-
-    def __str__(self) -> str:
-        match self.name:
-            case "gamma":
-                return f"gamma of {self.shape:.2g} looks"
-            case "k":
-                return f"K of {self.shape:.2g} looks and texture of order {self.texture:.2g}"
-            case "lognormal":
-                return f"lognormal with a standard deviation of {self.shape / log(10) * 10:.2g} dB"
-        return f"Weibull with exponent {self.shape:.2g}"
+_BINS = 80
 
 
 @dataclass(frozen=True)
@@ -202,50 +145,15 @@ def correlated_pixels(windows: npt.NDArray[np.floating[Any]]) -> float:
     return max(1.0, total)
 
 
-def log_cumulants(ratios: Floats) -> tuple[float, float, float]:
-    """Return mean, variance and third central moment of ``ln ratios``."""
-    logs = np.log(ratios)
-    mean = float(logs.mean())
-    return mean, float(((logs - mean) ** 2).mean()), float(((logs - mean) ** 3).mean())
-
-
-def fit_law(name: str, cumulants: tuple[float, float, float]) -> Law:
-    """Return the law whose log-cumulants are these; raises ``ConfigError`` for an unknown one.
-
-    The first two settle gamma, lognormal and Weibull, all three K. A K law is a product of two
-    gamma laws, whose log-cumulants add; it spans those between gamma and, nearly, lognormal, and
-    what lies outside is taken to the nearest.
-    """
-    first, second, third = cumulants
-    match name:
-        case "gamma":
-            looks = _shape_of(second)
-            return Law(name, exp(first - psi(looks) + log(looks)), looks)
-        case "k":
-            looks, texture = _k_shapes(second, third)
-            mean = exp(first - psi(looks) + log(looks) - psi(texture) + log(texture))
-            return Law(name, mean, looks, texture)
-        case "lognormal":
-            return Law(name, exp(first), sqrt(second))
-        case "weibull":
-            exponent = pi / sqrt(6 * second)
-            return Law(name, exp(first + np.euler_gamma / exponent), exponent)
-    raise ConfigError(f"unknown clutter '{name}': choose one of auto, {', '.join(LAWS)}")
-
-
 def choose_law(ratios: Ratios, names: tuple[str, ...] = LAWS) -> ClutterFit:
     """Return the law of ``names`` that fits the ratios best."""
     cumulants = log_cumulants(ratios.values)
-    laws = [fit_law(name, cumulants) for name in names]
-    criteria = [_criterion(law, ratios) for law in laws]
-    best = laws[int(np.argmin(criteria))]
-    others = [fit_law(name, cumulants) for name in LAWS if name != best.name]
-    return ClutterFit(
-        best,
-        ratios.independent,
-        ks_distance(best, ratios),
-        tuple((law.name, ks_distance(law, ratios)) for law in others),
-    )
+    upper = _upper_half(ratios)
+    laws = {name: _climbed(fit_law(name, cumulants), upper) for name in dict.fromkeys(names + LAWS)}
+    best = min((laws[name] for name in names), key=lambda law: _criterion(law, upper))
+    distances = {name: ks_distance(law, ratios) for name, law in laws.items()}
+    others = tuple((name, distances[name]) for name in LAWS if name != best.name)
+    return ClutterFit(best, ratios.independent, distances[best.name], others)
 
 
 def ks_distance(law: Law, ratios: Ratios) -> float:
@@ -255,49 +163,46 @@ def ks_distance(law: Law, ratios: Ratios) -> float:
     return float(np.abs(1 - law.tail(values) - shares).max())
 
 
-def _criterion(law: Law, ratios: Ratios) -> float:
-    """Return BIC of the upper half: all below the median is one cell, none is above the cut."""
+@dataclass(frozen=True)
+class _UpperHalf:
+    """Ratios counted in cells: all below the median is one, and none is above the last edge."""
+
+    edges: Floats  # (cells,)
+    counts: Floats  # (cells,), in independent ratios; the first below the first edge
+
+
+def _upper_half(ratios: Ratios) -> _UpperHalf:
     values = ratios.values
-    edges = np.geomspace(np.median(values), ratios.cut, _BINS + 1)
-    counts = np.histogram(values, edges)[0]
-    tail = law.tail(edges)
-    shares = np.concatenate([[1 - tail[0]], tail[:-1] - tail[1:]]) / (1 - tail[-1])
-    counts = np.concatenate([[values.size - counts.sum()], counts])
-    likelihood = float(counts @ np.log(np.maximum(shares, 1e-300)))
+    edges = np.geomspace(np.median(values), ratios.cut, _BINS)
+    above = np.histogram(values, edges)[0]
+    counts = np.concatenate([[values.size - above.sum()], above])
+    return _UpperHalf(edges, counts * (ratios.independent / values.size))
+
+
+def _log_likelihood(law: Law, upper: _UpperHalf) -> float:
+    tail = law.tail(upper.edges)
+    shares = np.concatenate([[1 - tail[0]], tail[:-1] - tail[1:]]) / max(1 - tail[-1], 1e-300)
+    return float(upper.counts @ np.log(np.maximum(shares, 1e-300)))
+
+
+def _criterion(law: Law, upper: _UpperHalf) -> float:
+    """Return BIC, the smaller the better."""
     parameters = 3 if law.name == "k" else 2
-    price = parameters * log(ratios.independent)
-    return price - 2 * likelihood * ratios.independent / values.size
+    return parameters * log(upper.counts.sum()) - 2 * _log_likelihood(law, upper)
 
 
-def _shape_of(second: float) -> float:
-    """Return the shape whose trigamma is ``second``: a gamma law of this second log-cumulant."""
-    low, high = 1e-3, _MOST
-    wanted = float(np.clip(second, polygamma(1, high), polygamma(1, low)))
-    return exp(brentq(lambda s: float(polygamma(1, exp(s))) - wanted, log(low), log(high)))
+def _climbed(law: Law, upper: _UpperHalf) -> Law:
+    """Return the law of the same name that is likeliest, found from ``law`` on (Nelder-Mead)."""
+    start = [log(law.scale), log(law.shape)]
+    if isfinite(law.texture):
+        start.append(log(law.texture))
 
+    def at(logs: Floats) -> Law:
+        scale, shape, *texture = (exp(min(value, 9.0)) for value in logs)
+        return replace(law, scale=scale, shape=shape, texture=texture[0] if texture else inf)
 
-def _k_shapes(second: float, third: float) -> tuple[float, float]:
-    """Return looks and order of texture of the K law, looks being the larger part of the spread."""
+    def loss(logs: Floats) -> float:
+        return -_log_likelihood(at(logs), upper)
 
-    def shapes(texture_part: float) -> tuple[float, float]:
-        part = second * texture_part
-        return _shape_of(second - part), _shape_of(part)
-
-    def excess(texture_part: float) -> float:
-        return float(sum(polygamma(2, shape) for shape in shapes(texture_part))) - third
-
-    least = min(0.5, 1.01 * float(polygamma(1, _MOST)) / second)
-    if excess(least) >= 0:
-        return shapes(least)
-    if excess(0.5) <= 0:
-        return shapes(0.5)
-    return shapes(brentq(excess, least, 0.5))
-
-
-def _texture(order: float) -> tuple[Floats, Floats]:
-    """Return nodes and weights of a gamma law of mean 1: trapezoids over the logarithm."""
-    low = max(float(gammaincinv(order, 1e-14)), 1e-250)
-    high = float(gammainccinv(order, 1e-18))
-    nodes = np.linspace(log(low), log(high), 400)
-    weights = np.exp(order * nodes - np.exp(nodes) - gammaln(order)) * (nodes[1] - nodes[0])
-    return np.exp(nodes) / order, weights
+    best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 0.01})
+    return at(best.x)
