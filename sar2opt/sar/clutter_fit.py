@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.optimize import minimize
+from scipy.special import gammainccinv, gammaincinv
 
 from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.clutter_laws import LAWS, Floats, Law, fit_law, log_cumulants
@@ -34,7 +35,7 @@ FEWEST = 5000  # independent ratios; of fewer, no law can be told from another f
 _REACH = 3  # pixels over which speckle may be correlated
 _RARE = 1e-7  # what a law explains less often than this is a target
 _TARGET = 5.2  # standard deviations of ln ratio: the same of a lognormal
-_ROUNDS = 3
+_ROUNDS = 4
 _BINS = 80
 
 
@@ -100,23 +101,36 @@ def fit_clutter(
     """Fit the best of the laws ``names`` to ratios ``(window, y, x)``; None where too few.
 
     Targets are what the law explains less than once in ten million pixels. Since the law is not
-    known before, it begins with a heavy tail, the lognormal through the median and the 95 %
-    quantile, and goes on with the law that was fitted to what was left. The second value is the
-    number of independent ratios there were.
+    known before, it begins with a light tail, the gamma law of the median and the 95 % quantile,
+    and goes on with the law that was fitted to what was left: a heavier one lets in what the first
+    took for targets. Where next to nothing is left, it begins with a heavy tail, a lognormal.
+    The second value is the number of independent ratios there were.
     """
     if not np.isfinite(windows).any():
         return None, 0
+    independent = 0
+    for cut in _first_cuts(windows):
+        for _ in range(_ROUNDS):
+            ratios = without_targets(windows, cut, reach)
+            independent = ratios.independent
+            if independent < FEWEST:
+                break
+            fit = choose_law(ratios, names)
+            cut = fit.law.factor(_RARE)
+        else:
+            return fit, independent
+    return None, independent
+
+
+def _first_cuts(windows: Floats) -> tuple[float, float]:
+    """Return where targets begin, for gamma and lognormal through two quantiles of the ratios."""
     middle, high = np.nanquantile(windows, (0.5, 0.95))
-    cut = float(middle * (high / middle) ** (_TARGET / 1.645))
-    fit, independent = None, 0
-    for _ in range(_ROUNDS):
-        ratios = without_targets(windows, cut, reach)
-        independent = ratios.independent
-        if independent < FEWEST:
-            return None, independent
-        fit = choose_law(ratios, names)
-        cut = fit.law.factor(_RARE)
-    return fit, independent
+    spread = max(log(high / middle), 1e-3)
+    shapes = np.geomspace(0.1, 1e4, 200)
+    spreads = np.log(gammaincinv(shapes, 0.95) / gammaincinv(shapes, 0.5))
+    shape = float(shapes[np.argmin(np.abs(spreads - spread))])
+    light = middle * gammainccinv(shape, _RARE) / gammaincinv(shape, 0.5)
+    return float(light), float(middle * exp(spread * _TARGET / 1.645))
 
 
 def correlated_pixels(windows: npt.NDArray[np.floating[Any]]) -> float:
