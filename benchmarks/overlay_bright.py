@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -111,10 +111,10 @@ def assumed(rate: float) -> float:
     return ca_cfar_factor(rate, LOOKS, CELLS)
 
 
-def over_nominal(counts: list[int], pixels: int) -> list[str]:
-    """Return rates over the nominal ones, as text."""
-    rates = (count / pixels / rate for count, rate in zip(counts, RATES, strict=True))
-    return [f"{rate:.2f}" if rate < 10 else f"{rate:.0f}" for rate in rates]
+def over_nominal(counts: Iterable[int], pixels: int) -> str:
+    """Return rates over the nominal ones, and the counts, as cells of a table."""
+    pairs = zip(counts, RATES, strict=True)
+    return " | ".join(f"{count / pixels / rate:.2f} ({count})" for count, rate in pairs)
 
 
 def clutter(scene: Path) -> None:
@@ -173,9 +173,8 @@ def judge_sea(path: Path) -> None:
             f"{cross}, fitted to {other}": cross.factor,
         }.items():
             counts = exceeded(values[bay], factor)
-            row = " | ".join(f"{rate} ({count})" for rate, count in
-                             zip(over_nominal(counts, values[bay].size), counts, strict=True))  # fmt: skip
-            print(f"| {bay} | {values[bay].size:,} | {name} | {row} |")
+            row = over_nominal(counts, values[bay].size)
+            print(f"| {bay} | {values[bay].size:,} | {name} | {row} |", flush=True)
 
 
 def padded(areas: list[Power]) -> Power:
@@ -223,13 +222,12 @@ def sea(folder: Path) -> None:
             pixels[band] += values.size
             counts[band, "assumed"] += exceeded(values, assumed)
             counts[band, "fitted"] += exceeded(values, law.factor)
-    print("| band | pixels | taken for | " + " | ".join(f"{rate:g}" for rate in RATES))
+    print("| band | pixels | taken for | " + " | ".join(f"{rate:g}" for rate in RATES) + " |")
+    print("|---" * 6 + "|")
     for (band, how), found in counts.items():
         laws = ", ".join(f"{names[band].count(law)} {law}" for law in LAWS if law in names[band])
         what = f"gamma, {LOOKS:g} looks" if how == "assumed" else f"fitted: {laws}"
-        row = " | ".join(f"{rate} ({count})" for rate, count in
-                         zip(over_nominal(list(found), pixels[band]), found, strict=True))  # fmt: skip
-        print(f"| {band} | {pixels[band]:,} | {what} | {row} |")
+        print(f"| {band} | {pixels[band]:,} | {what} | {over_nominal(found, pixels[band])} |")
 
 
 def speeds() -> dict[str, float]:
