@@ -122,6 +122,20 @@ def test_of_too_few_pixels_no_law_is_told() -> None:
         assert fit_clutter(clutter_ratios(nothing, **RING, **settings), 9) == (None, 0)
 
 
+def test_a_filled_area_is_no_clutter() -> None:
+    filled = np.full((2, 256, 256), 0.01, np.float32)
+    assert fit_clutter(ratios(filled), RING["background"]) == (None, 0)
+
+
+@pytest.mark.parametrize("second", [1e-3, 0.2, 3.0, 30.0])
+@pytest.mark.parametrize("skew", [-5.0, -1.0, 0.0, 2.0])
+def test_any_log_cumulants_give_a_law(second, skew) -> None:
+    for name in LAWS:
+        law = fit_law(name, (0.0, second, skew * second**1.5))
+        assert law.scale > 0
+        assert law.factor(1e-7) > law.factor(1e-3)
+
+
 def test_one_law_may_be_asked_for() -> None:
     power = draw("gamma", (4.4,), (2, 256, 256), seed=8)
     for name in LAWS:

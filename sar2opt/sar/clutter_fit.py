@@ -35,6 +35,7 @@ FEWEST = 5000  # independent ratios; of fewer, no law can be told from another f
 _REACH = 3  # pixels over which speckle may be correlated
 _RARE = 1e-7  # what a law explains less often than this is a target
 _TARGET = 5.2  # standard deviations of ln ratio: the same of a lognormal
+_FLATTEST = 1e-3  # variance of ln ratio; that of 1,000 looks
 _ROUNDS = 4
 _BINS = 80
 
@@ -91,7 +92,9 @@ def without_targets(windows: Floats, cut: float, reach: int) -> Ratios:
     kept = windows.copy()
     kept[maximum_filter(bright, size=(1, 2 * reach + 1, 2 * reach + 1))] = np.nan
     valid = np.sort(kept[np.isfinite(kept)])
-    independent = round(valid.size / correlated_pixels(kept)) if valid.size else 0
+    independent = 0  # a filled area has no speckle
+    if valid.size and np.log(valid).var() > _FLATTEST:
+        independent = round(valid.size / correlated_pixels(kept))
     return Ratios(valid, independent, cut)
 
 
