@@ -61,7 +61,7 @@ def test_it_says_that_the_scene_is_one_even_surface(sea: Sea) -> None:
 def test_it_says_which_clutter_it_found(sea: Sea) -> None:
     (said,) = [text for text in sea.products.assumptions if text.startswith("the clutter")]
     assert "bright targets is taken for gamma of 4." in said
-    assert "which fits best" in said
+    assert "whose brighter half fits best" in said
     for other in ("K", "lognormal", "Weibull"):
         assert f"{other} " in said
 

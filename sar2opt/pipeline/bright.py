@@ -72,10 +72,14 @@ def plan_cfar(
 
 def _taken(fit: ClutterFit, settings: AnomalySettings) -> str:
     others = ", ".join(f"{_NAMES[name]} {distance:.1%}" for name, distance in fit.others)
-    why = "which fits best" if settings.clutter == "auto" else "as anomalies.clutter says"
+    why = (
+        "whose brighter half fits best"
+        if settings.clutter == "auto"
+        else "as anomalies.clutter says"
+    )
     return (
-        f"{fit.law}, {why}: it differs from {fit.independent:,} independent pixels of dark ground "
-        f"by up to {fit.distance:.1%} (Kolmogorov-Smirnov; {others})"
+        f"{fit.law}, {why}: all in all it differs from {fit.independent:,} independent pixels of "
+        f"dark ground by up to {fit.distance:.1%} (Kolmogorov-Smirnov; {others})"
     )
 
 
