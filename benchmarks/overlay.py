@@ -1,8 +1,11 @@
-"""What flags are worth on real data: changes between scenes, and floods.
+"""What flags are worth: changes between scenes, floods, and bright targets.
 
     python benchmarks/overlay.py pairs FOLDER     # FOLDER/NAME/NAME_1.bmp, NAME_2.bmp, NAME_gt.bmp
     python benchmarks/overlay.py series FOLDER    # FOLDER/PLACE/*_DATEtTIME_*_VV.tif and VH
     python benchmarks/overlay.py floods FOLDER    # FOLDER/ID_before.jpg, ID_after.jpg, ID_mask.png
+    python benchmarks/overlay.py clutter SCENE    # simulated clutter; SCENE = los_angeles_west
+    python benchmarks/overlay.py sea FOLDER       # as series
+    python benchmarks/overlay.py ships FOLDER     # FOLDER/ID_sar.jpg, ID_mask.png
 
 Everything runs with the settings that ``sar2opt run --before`` has by default; nothing is set for
 one data set. ``overlay.md`` keeps the tables, and says what each column is.
@@ -18,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import overlay_bright
 from PIL import Image
 from scipy.ndimage import label, uniform_filter
 
@@ -252,7 +256,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     PARTS[asked.part](asked.folder)
 
 
-PARTS: dict[str, Callable[[Path], None]] = {"pairs": pairs, "series": series, "floods": floods}
+PARTS: dict[str, Callable[[Path], None]] = {
+    "pairs": pairs,
+    "series": series,
+    "floods": floods,
+    **overlay_bright.PARTS,
+}
 
 if __name__ == "__main__":
     main()

@@ -13,6 +13,7 @@ from sar2opt.errors import ConfigError
 
 Despeckle = Literal["none", "boxcar", "lee", "refined-lee", "lee-sigma", "frost", "gamma-map"]
 DESPECKLE: tuple[str, ...] = get_args(Despeckle)
+Clutter = Literal["auto", "gamma", "k", "lognormal", "weibull"]
 Scale = Literal["auto", "power", "amplitude", "dB", "display-amplitude", "display-dB"]
 
 
@@ -123,6 +124,11 @@ class AnomalySettings(Settings):
         ge=0,
         description="CA-CFAR: a scene whose spread exceeds that of speckle by no more than this, "
         "as open sea, is looked at as a whole, dB",
+    )
+    clutter: Clutter = Field(
+        "auto",
+        description="CA-CFAR: law of the background, fitted to the scene: auto (the one that fits "
+        "best), gamma, k, lognormal, weibull",
     )
     min_pixels: int = Field(3, ge=1, description="smaller bright targets are not reported")
     before: tuple[Path, ...] = Field(

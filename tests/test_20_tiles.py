@@ -14,7 +14,7 @@ from sar2opt.raster import make_raster
 from sar2opt.tiles.apply import lay, predict_block, read_padded, read_window
 from sar2opt.tiles.model import TileModel, Tiles
 from sar2opt.tiles.plan import Plan, Window
-from sar2opt.tiles.sample import sample
+from sar2opt.tiles.sample import sample, sample_patches, sample_windows
 from sar2opt.tiles.staging import Layer, Staging
 
 
@@ -145,3 +145,18 @@ def test_a_store_that_cannot_be_made_says_so(tmp_path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written"):
         Staging.prepare(tmp_path / "file" / "s", Plan((8, 8), 8, 8), {}, "x")
+
+
+def test_patches_are_read_where_a_scene_is_dark() -> None:
+    power = np.ones((1, 3000, 2000), np.float32)
+    power[0, :700, :900] = 0.01
+    power[0, 2900:, 1900:] = np.nan
+    scene = xr.DataArray(power, dims=("band", "y", "x"))
+    patches = sample_patches(scene, sample_windows(scene), darkest=0.1)
+    assert patches.shape[1:] == (256, 256)
+    assert 6 <= len(patches) <= 12
+    for patch in patches:
+        assert np.isclose(patch, 0.01).mean() > 0.05
+    everything = sample_patches(scene, sample_windows(scene), darkest=2.0)
+    assert 12 <= len(everything) <= 24
+    assert sample_patches(scene, sample_windows(scene), darkest=1e-6).shape == (0, 256, 256)

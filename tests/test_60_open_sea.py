@@ -58,6 +58,14 @@ def test_it_says_that_the_scene_is_one_even_surface(sea: Sea) -> None:
     assert any("do not rely on its colours and tags" in text for text in sea.products.assumptions)
 
 
+def test_it_says_which_clutter_it_found(sea: Sea) -> None:
+    (said,) = [text for text in sea.products.assumptions if text.startswith("the clutter")]
+    assert "bright targets is taken for gamma of 4." in said
+    assert "whose brighter half fits best" in said
+    for other in ("K", "lognormal", "Weibull"):
+        assert f"{other} " in said
+
+
 def test_the_strongest_echoes_keep_their_rank(sea: Sea) -> None:
     score = sea.products.anomalies["score"]
     assert score.is_monotonic_decreasing

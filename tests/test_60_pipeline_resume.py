@@ -20,6 +20,7 @@ from sar2opt.nets.bundle import find_bundle
 from sar2opt.nets.models import Translator
 from sar2opt.pipeline import Products
 from sar2opt.pipeline.plan import RunPlan, make_plan
+from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
 from sar2opt.tiles.plan import Window
 
 BLOCKS = 6  # of 64 pixels in the part of the planted scene that is made over and over
@@ -181,6 +182,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> RunPlan:
         ({"prepare": {"despeckle": "lee"}}, False),
         ({"scene": {"nodata": 0.0}}, False),
         ({"anomalies": {"false_alarm": 1e-6}}, False),
+        ({"anomalies": {"clutter": "gamma"}}, True),  # too little dark ground: gamma anyway
     ],
     ids=str,
 )
@@ -191,6 +193,12 @@ def test_staged_blocks_belong_to_a_run_of_the_same_pixels(
     engine = {"block": 64, "precision": "float32"} | change.get("engine", {})
     config = settings(staged.config.scene.path, tmp_path, **{**change, "engine": engine})
     assert (make_plan(config).job.fingerprint == staged.job.fingerprint) == same
+
+
+def test_too_little_dark_ground_is_taken_for_gamma_of_the_stated_looks(staged: RunPlan) -> None:
+    (said,) = [text for text in staged.facts.assumptions if text.startswith("the clutter")]
+    assert "gamma of 4.4 looks (as the file says), for its dark ground amounts to" in said
+    assert staged.job.cfar.factor == ca_cfar_factor(1e-7, 4.4, ring_cells(9, 20))
 
 
 def test_staged_blocks_belong_to_the_scene_as_it_was(tmp_path: Path) -> None:

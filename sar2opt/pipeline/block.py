@@ -18,6 +18,7 @@ from sar2opt.config import RunConfig
 from sar2opt.nets.models import NO_DATA, Bytes, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
+from sar2opt.pipeline.bright import Cfar
 from sar2opt.pipeline.earlier import Changes, open_earlier
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
@@ -30,14 +31,6 @@ from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
 
 Power = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Cfar:
-    """What the detector needs to know of the scene as a whole."""
-
-    factor: float  # threshold on pixel over ring mean
-    background_max: float  # linear power
 
 
 @dataclass(frozen=True)

@@ -18,22 +18,21 @@ from sar2opt.config import RunConfig, to_toml
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator
-from sar2opt.pipeline.block import BlockJob, Cfar, staged_layers, thinning
+from sar2opt.pipeline.block import BlockJob, staged_layers, thinning
+from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
 from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
 from sar2opt.raster import pixel_area_m2, take_band
-from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
-from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.sar.radiometry import to_db
 from sar2opt.scenes import scene_files
 from sar2opt.scenes.files import anchored, name_of
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
-from sar2opt.tiles.sample import sample
+from sar2opt.tiles.sample import sample, sample_windows
 from sar2opt.tiles.staging import Staging
 
 
@@ -141,18 +140,14 @@ def _make_job(
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
     whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
-    samples = {band: sample(take_band(whole, band)) for band in dict.fromkeys(bands)}
+    windows = {band: sample_windows(take_band(whole, band)) for band in dict.fromkeys(bands)}
+    samples = {band: sample(take_band(whole, band), windows[band]) for band in windows}
     norms = [
         fit_normalisation(samples[band], model.card.normalisation)
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
-    settings = config.anomalies
-    cells = ring_cells(settings.guard, settings.background)
-    ground = _ground(config, scene, translator, norms[0])
-    cfar = Cfar(
-        factor=ca_cfar_factor(settings.false_alarm, looks_of(scene, config), cells),
-        background_max=float(10 ** (ground.highest_db / 10)),
-    )
+    quantile, seen = translator.card.normalisation.quantile, windows[bands[0]]
+    cfar = plan_cfar(config, scene, take_band(whole, bands[0]), seen, norms[0], quantile)
     workers = count_workers(config.engine.workers)
     earlier = open_earlier(config, whole, bands[0])
     job = BlockJob(
@@ -186,14 +181,6 @@ def _doubts(
     spacing = float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
     radar = scene.attrs.get("frequency_band", "")
     return translator.doubts(quantiles, spacing, band, config.translate.look, radar)
-
-
-def _ground(
-    config: RunConfig, scene: xr.DataArray, translator: Translator, norm: Normalisation
-) -> Ground:
-    quantile, settings = translator.card.normalisation.quantile, config.anomalies
-    how = {"dark_db": settings.dark_db, "even_db": settings.even_db}
-    return find_ground(norm, quantile, looks_of(scene, config), **how)
 
 
 def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
@@ -271,29 +258,4 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
         sentences.append(f"before that, speckle is filtered: {job.despeckle}")
     sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
     changes = job.changes.sentences if job.changes else ()
-    return [*sentences, *_bright_decisions(scene, job, translator), *changes]
-
-
-def _bright_decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
-    """Say how and where bright targets are looked for."""
-    settings = job.config.anomalies
-    source = "as the file says" if "looks" in scene.attrs else "assumed; prepare.looks sets it"
-    ground = _ground(job.config, scene, translator, job.translator_norm)
-    where = f"where the background lies {settings.dark_db:g} dB or more below that level"
-    if ground.even:
-        where = (
-            f"wherever the background lies no more than {settings.even_db:g} dB above that level, "
-            f"for up to it the scene is one even surface, as open sea is: it spreads over "
-            f"{ground.spread_db:.1f} dB, and speckle alone over {ground.speckle_db:.1f} dB"
-        )
-    bright = (
-        f"bright targets: {looks_of(scene, job.config):g} looks ({source}), false-alarm "
-        f"probability {settings.false_alarm:g} a pixel, looked for {where}"
-    )
-    if not ground.even:
-        return [bright]
-    return [
-        bright,
-        "the models know backscatter only against the scene's own level, and in an even scene "
-        "cannot tell sea from land: do not rely on its colours and tags",
-    ]
+    return [*sentences, *job.cfar.sentences, *changes]

@@ -47,8 +47,8 @@ def ca_cfar_factor(false_alarm: float, looks: float, cells: int) -> float:
 
     Neighbouring pixels of a real image are correlated, which makes the ring count for fewer
     cells than it has. That matters little for rings of hundreds of pixels; ``looks``, the
-    equivalent number of looks of the pixel itself, matters much. Real sea and land are rougher
-    than gamma clutter, so the rate that is met in nature is higher.
+    equivalent number of looks of the pixel itself, matters much. Real sea and land may be rougher
+    than gamma clutter: ``clutter_fit`` takes the threshold from the scene instead.
 
     Sources: Finn and Johnson, RCA Review 29 (1968), for the detector; Gandhi and Kassam, IEEE
     Trans. AES 24 (1988), equation 12, for one look; Oliver and Quegan, Understanding Synthetic

@@ -14,16 +14,20 @@ from sar2opt.tiles.plan import Plan, Window
 
 GRID = 16  # windows a side
 SIDE = 64  # pixels a window side
+PATCH, PATCHES = 256, 24  # pixels a side, and how many at most
 ENOUGH = 4096  # valid pixels
 
 
-def sample(raster: xr.DataArray) -> npt.NDArray[np.float32]:
+def sample(
+    raster: xr.DataArray, windows: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
     """Return pixels of ``raster`` ``(band, y, x)`` as ``(band, n)``, NaN where no data.
 
-    The windows lie on a fixed grid over the scene, so the sample is the same on every run and
-    machine. Where they find next to no data, the scene is thinned block by block instead.
+    ``windows`` is what ``sample_windows`` returned for it, if that was read before. The windows
+    lie on a fixed grid over the scene, so the sample is the same on every run and machine. Where
+    they find next to no data, the scene is thinned block by block instead.
     """
-    found = _flat(sample_windows(raster))
+    found = _flat(sample_windows(raster) if windows is None else windows)
     if np.isfinite(found).sum() < ENOUGH:
         rows, cols = raster.shape[1], raster.shape[2]
         step = max(1, int((rows * cols / 4_000_000) ** 0.5))
@@ -45,6 +49,30 @@ def sample_windows(raster: xr.DataArray) -> npt.NDArray[np.float32]:
     with ThreadPoolExecutor(count_workers(0)) as pool:
         parts = pool.map(lambda strip: read_padded(raster, strip)[:, :, across], strips)
         return np.concatenate(list(parts), axis=1)
+
+
+def sample_patches(
+    raster: xr.DataArray, windows: npt.NDArray[np.float32], darkest: float
+) -> npt.NDArray[np.float32]:
+    """Return larger windows of a one-band ``raster`` where it is dark, ``(window, 256, 256)``.
+
+    ``windows`` is what ``sample_windows`` returned for it: where one has data in half of its
+    pixels or more, and a median of at most ``darkest``, the patch of a fixed grid around it is
+    read. Of more than 24 such patches, 24 are taken evenly. NaN where no data.
+    """
+    rows, cols = raster.shape[1:]
+    at: dict[tuple[int, int], None] = {}  # in order, each once
+    for row, y in enumerate(_origins(rows)):
+        for col, x in enumerate(_origins(cols)):
+            seen = windows[0, row * SIDE : (row + 1) * SIDE, col * SIDE : (col + 1) * SIDE]
+            valid = seen[np.isfinite(seen)]
+            if 2 * valid.size >= seen.size and np.median(valid) <= darkest:
+                at[y // PATCH * PATCH, x // PATCH * PATCH] = None
+    chosen = list(at)[:: -(-len(at) // PATCHES) or 1]
+    patches = [Window(y, y + PATCH, x, x + PATCH) for y, x in chosen]
+    with ThreadPoolExecutor(count_workers(0)) as pool:
+        found = list(pool.map(lambda patch: read_padded(raster, patch)[0], patches))
+    return np.stack(found) if found else np.empty((0, PATCH, PATCH), np.float32)
 
 
 def _origins(size: int) -> list[int]:
