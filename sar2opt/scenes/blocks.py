@@ -24,6 +24,7 @@ from sar2opt.sar.radiometry import Power, to_power
 
 # rasterio silences a warning while it rasterises, and the filters of warnings are not per thread
 ONE_AT_A_TIME = threading.Lock()
+MOST_PIXELS = 2**36  # 50 times the largest Sentinel-1 scene; a header may claim anything
 _MOST_BLOCKS = 500_000  # checked from the end, in two seconds
 
 

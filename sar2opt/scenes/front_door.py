@@ -143,9 +143,11 @@ def terrain_layers(path: str | Path, **how: Any) -> xr.DataArray | None:
     ``open_scene`` does.
     """
     chunks = how.pop("chunks", 1024)
-    layers = getattr(_find_reader(Path(path)), "terrain", None)
     settings = parse_config(how, SceneSettings, "terrain_layers")
-    if layers is None or settings.dem is None:
+    if settings.dem is None:
+        return None
+    layers = getattr(_find_reader(Path(path)), "terrain", None)
+    if layers is None:
         return None
     found: xr.DataArray | None = layers(anchored(Path(path)), settings, chunks)
     return found

@@ -21,7 +21,7 @@ from sar2opt.sar.geolocation import GeolocationGrid
 from sar2opt.sar.radiometry import DISPLAY_SPAN_DB, Power, check_scale, infer_scale
 from sar2opt.scenes import metadata
 from sar2opt.scenes.aoi import pixel_window, read_aoi
-from sar2opt.scenes.blocks import BlockSource, check_length, file_stamp, open_raster
+from sar2opt.scenes.blocks import MOST_PIXELS, BlockSource, check_length, file_stamp, open_raster
 from sar2opt.scenes.gcps import gcp_grid
 from sar2opt.scenes.geometry import MapGeometry
 from sar2opt.scenes.opened import Opened
@@ -31,7 +31,6 @@ from sar2opt.scenes.target import Target
 from sar2opt.scenes.warp import WarpedSource, geocoded, warp
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big TIFF
-_MOST_PIXELS = 2**36  # 50 times the largest Sentinel-1 scene; a header may claim anything
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -132,7 +131,7 @@ def _refuse_unsuitable(file: rasterio.DatasetReader, header: metadata.Header) ->
             f"{file.name}: the pixels are complex (single-look): detect and multilook them first, "
             "then open the amplitude or power"
         )
-    if file.width * file.height > _MOST_PIXELS:
+    if file.width * file.height > MOST_PIXELS:
         raise SceneError(
             f"{file.name}: its header claims {file.width} x {file.height} pixels, more than any "
             "scene has: if that is true, cut it first (gdal_translate -srcwin ...)"

@@ -17,6 +17,7 @@ from shapely.ops import unary_union
 
 from sar2opt.errors import SceneError, UnitsError
 from sar2opt.raster import SAR_BANDS, pixel_area_m2
+from sar2opt.scenes.blocks import MOST_PIXELS
 from sar2opt.scenes.joined import FEATHER, JoinedSource, Tile, outline_in
 from sar2opt.scenes.opened import Opened
 
@@ -24,7 +25,6 @@ _PASS_S = 900  # an orbit takes about 6,000 s; slices of one pass follow one ano
 _COVERED = 0.5  # of a file, by those of another polarisation: neighbours overlap by less
 _COPY = 0.9  # of the smaller of two files, in the other: neighbours overlap by less
 _SAMPLES = 6  # a side, of two files' data
-_MOST_PIXELS = 2**36
 
 
 def join(scenes: Sequence[Opened], name: str) -> Opened:
@@ -107,7 +107,7 @@ def _grid(boxes: Sequence[GeoBox], name: str) -> GeoBox:
     first, shape = (floor(left), floor(top)), (ceil(bottom), ceil(right))
     size = shape[0] - first[1], shape[1] - first[0]
     grown = GeoBox(size, base.affine @ Affine.translation(*first), base.crs)
-    if grown.shape[0] * grown.shape[1] > _MOST_PIXELS:
+    if grown.shape[0] * grown.shape[1] > MOST_PIXELS:
         raise SceneError(f"{name}: its files lie too far apart for one grid: give neighbours only")
     return grown
 

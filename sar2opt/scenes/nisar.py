@@ -22,12 +22,11 @@ from pyproj.exceptions import CRSError
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, PlacementError, SceneError
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import file_stamp, take
+from sar2opt.scenes.blocks import MOST_PIXELS, file_stamp, take
 from sar2opt.scenes.opened import Opened, cut
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _TERMS = {"vv": "VVVV", "vh": "VHVH", "hh": "HHHH", "hv": "HVHV"}
-_MOST_PIXELS = 2**36
 _MOST_CHUNK = 2**26  # pixels that are unpacked at once
 
 
@@ -158,7 +157,7 @@ def _geobox(grid: Any, path: Path) -> GeoBox:
         raise PlacementError(
             f"{path}: its grid cannot be read ({error}): fetch it again"
         ) from error
-    if not (0 < size <= _MOST_PIXELS and step[0] > 0 > step[1] and last < 0.5):
+    if not (0 < size <= MOST_PIXELS and step[0] > 0 > step[1] and last < 0.5):
         raise PlacementError(f"{path}: its coordinates are no north-up grid: geocode it first")
     affine = Affine(step[0], 0, origin[0], 0, step[1], origin[1])
     return GeoBox((y.shape[0], x.shape[0]), affine, crs)

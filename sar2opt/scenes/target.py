@@ -14,12 +14,11 @@ from pyproj.exceptions import CRSError
 from sar2opt.config import SceneSettings
 from sar2opt.errors import ConfigError, PlacementError
 from sar2opt.sar.geolocation import Floats
-from sar2opt.scenes.blocks import open_raster
+from sar2opt.scenes.blocks import MOST_PIXELS, open_raster
 from sar2opt.scenes.geometry import Geometry
 from sar2opt.scenes.placement import scene_geobox
 
 _EDGE = 65  # points on each side of the outline
-_MOST_PIXELS = 2**36
 _METRES_A_DEGREE = 111_320.0
 _UTM_REACH = (-80.0, 84.0)  # degrees of latitude; beyond, the polar stereographic of UPS
 
@@ -56,7 +55,7 @@ class Target:
         unit = crs.axis_info[0].unit_conversion_factor if crs.is_projected else _METRES_A_DEGREE
         pixel = self.resolution or float(f"{spacing / unit:.4g}")
         cols, rows = ((bounds[i + 2] - bounds[i]) / pixel for i in (0, 1))
-        if not 1 <= cols * rows <= _MOST_PIXELS:
+        if not 1 <= cols * rows <= MOST_PIXELS:
             raise PlacementError(
                 f"a pixel of {pixel:g} units of {crs.name} makes a map of {cols:.3g} x {rows:.3g} "
                 "pixels: say another --resolution"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import outside_aoi, take
+from sar2opt.scenes.blocks import take
 from sar2opt.scenes.positions import inside
 from sar2opt.scenes.terrain import TerrainPositions
 from sar2opt.scenes.warp import WarpedSource
@@ -47,9 +47,9 @@ class TerrainLayers:
         layers: Power = np.stack([angle, seen.mask]).astype(np.float32)
         _, lines, pixels = warped.source.shape
         layers[:, ~inside(seen.line, seen.pixel, (lines, pixels))] = np.nan
-        if warped.aoi is not None:
-            transform = warped.geobox.affine @ type(warped.geobox.affine).translation(*corner[::-1])
-            layers[:, outside_aoi(warped.aoi, transform, shape)] = np.nan
+        outside = warped.outside(corner, shape)
+        if outside is not None:
+            layers[:, outside] = np.nan
         return layers[bands]
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
@@ -61,6 +63,18 @@ class WarpedSource:
         """Compute an index for each dimension: an integer, a slice or a list, one by one."""
         return take(index, self.shape, self._computed)
 
+    def outside(
+        self, corner: tuple[int, int], shape: tuple[int, int]
+    ) -> npt.NDArray[np.bool_] | None:
+        """Return True ``(y, x)`` outside the area of interest; None where there is none.
+
+        ``corner`` is the first row and column of the block, counted on the whole target grid.
+        """
+        if self.aoi is None:
+            return None
+        transform = self.geobox.affine @ Affine.translation(*corner[::-1])
+        return outside_aoi(self.aoi, transform, shape)
+
     def _computed(self, bands: slice, rows: slice, cols: slice) -> Power:
         shape = (part.stop - part.start for part in (bands, rows, cols))
         power: Power = np.full(tuple(shape), np.nan, np.float32)
@@ -72,12 +86,9 @@ class WarpedSource:
         rows, cols = power.shape[1:]
         if rows * cols * self.finer**2 > _MOST_POINTS and rows * cols > 1:
             return self._halve(power, bands, corner)
-        outside = None
-        if self.aoi is not None:
-            transform = self.geobox.affine @ type(self.geobox.affine).translation(*corner[::-1])
-            outside = outside_aoi(self.aoi, transform, (rows, cols))
-            if outside.all():
-                return None
+        outside = self.outside(corner, (rows, cols))
+        if outside is not None and outside.all():
+            return None
         line, pixel, gain = self.positions.of(corner, (rows, cols), self.finer)
         window = self._window(line, pixel)
         if window is None:
