@@ -9,9 +9,11 @@ from sar2opt.overlay.anomalies import (
     encode_ratio,
 )
 from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes, series_changes
+from sar2opt.overlay.identity import keep_ids, read_earlier
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
 from sar2opt.overlay.missing import missing_objects
-from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects
+from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects, with_origin
+from sar2opt.overlay.power_codes import encode_power
 from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
 from sar2opt.raster import NO_TAG
 
@@ -27,14 +29,18 @@ __all__ = [
     "decode_ratio",
     "empty_anomalies",
     "encode_changes",
+    "encode_power",
     "encode_ratio",
+    "keep_ids",
     "match_rows",
     "missing_objects",
     "read_allow",
+    "read_earlier",
     "read_reference",
     "read_rows",
     "reference_disagreement",
     "series_changes",
     "tags_to_objects",
+    "with_origin",
     "with_sites",
 ]

@@ -79,10 +79,10 @@ def outline(
 ) -> gpd.GeoDataFrame:
     """Return one row a component, from the top of the raster down.
 
-    Columns: ``code``, ``pixels``, ``total`` and ``peak`` of the component; ``area_m2``, the
-    ground area of its pixels; ``lon`` and ``lat`` (degrees, EPSG:4326), its centroid, or a point
-    on it where the centroid is not; ``geometry``, polygons along the edges of its pixels in the
-    raster's CRS, without the holes smaller than ``max_hole_m2``. The polygon of a component with
+    Columns: ``code``, ``pixels``, ``total``, ``peak`` and ``weight`` of the component; ``area_m2``,
+    the ground area of its pixels; ``lon`` and ``lat`` (degrees, EPSG:4326), its centroid, or a
+    point on it where the centroid is not; ``geometry``, polygons along the edges of its pixels in
+    the raster's CRS, without the holes smaller than ``max_hole_m2``. The polygon of a component with
     8-connectivity may be a multipolygon. ``workers`` is the number of threads, 0 for one a core.
     """
 
@@ -92,7 +92,8 @@ def outline(
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         done = list(pool.map(work, _portions(components)))
     geometry, areas, lon, lat, y, x = (np.concatenate(column) for column in zip(*done, strict=True))
-    columns = {name: getattr(components, name) for name in ("code", "pixels", "total", "peak")}
+    names = ("code", "pixels", "total", "peak", "weight")
+    columns = {name: getattr(components, name) for name in names}
     table = gpd.GeoDataFrame(
         {**columns, "area_m2": areas, "lon": lon, "lat": lat}, geometry=geometry, crs=geobox.crs
     )

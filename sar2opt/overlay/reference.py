@@ -25,7 +25,7 @@ from sar2opt.overlay.outlines import ground, outline
 from sar2opt.raster import NO_TAG
 
 # What pyogrio and shapely raise on files that are damaged or something else.
-_UNREADABLE = (RuntimeError, ValueError, OSError, shapely.errors.ShapelyError)
+UNREADABLE = (RuntimeError, ValueError, OSError, shapely.errors.ShapelyError)
 
 # Vertices of reference layers like to lie on pixel centres, where a pixel is as much in as out.
 # Moved by this many pixels, no side goes through a centre, and what is in no longer depends on
@@ -44,8 +44,8 @@ def read_reference(path: Path | str, column: str, key: str | None = None) -> gpd
     layer = _layer_with(Path(path), wanted)
     try:
         table = pyogrio.read_dataframe(path, layer=layer, columns=wanted, force_2d=True)
-    except _UNREADABLE as error:
-        raise LayerError(f"{path}: cannot be read: {_one_line(error)}") from error
+    except UNREADABLE as error:
+        raise LayerError(f"{path}: cannot be read: {one_line(error)}") from error
     if table.crs is None:
         raise LayerError(f"{path}: has no CRS; assign the right one (ogr2ogr -a_srs EPSG:...)")
     table = table[table[column].notna() & table.geometry.notna()]
@@ -64,7 +64,7 @@ def _layer_with(path: Path, columns: Sequence[str]) -> str:
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
         fields = {name: list(pyogrio.read_info(path, layer=name)["fields"]) for name in layers}
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise LayerError(f"{path}: not a vector file that GDAL can read") from error
     for name in layers:
         if set(columns) <= set(fields[name]):
@@ -77,7 +77,7 @@ def _layer_with(path: Path, columns: Sequence[str]) -> str:
     )
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
@@ -97,7 +97,7 @@ def read_allow(path: Path | str, names: Sequence[str]) -> dict[str, list[str]]:
     try:
         rules = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as TOML: {_one_line(error)}") from error
+        raise ConfigError(f"{path}: cannot be read as TOML: {one_line(error)}") from error
     if not rules:
         raise ConfigError(f'{path}: holds no rule; write lines like: forest = ["trees", "grass"]')
     for kind, tags in rules.items():

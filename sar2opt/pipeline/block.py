@@ -18,6 +18,7 @@ from sar2opt.config import RunConfig
 from sar2opt.nets.models import NO_DATA, Bytes, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
+from sar2opt.overlay.power_codes import encode_power
 from sar2opt.pipeline.bright import Cfar
 from sar2opt.pipeline.earlier import Changes, open_earlier
 from sar2opt.pipeline.resources import Resources, resources
@@ -34,6 +35,15 @@ Power = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What is made of a scene beside its tags."""
+
+    image: bool = True  # generated imagery, trust, and what objects and preview need
+    flags: bool = True  # bright targets and changes
+    file: Path | None = None  # the one file that is written; None: the folder of products
+
+
+@dataclass(frozen=True)
 class BlockJob:
     """The task of a run, for any of its blocks; pickles, and opens its resources where it runs."""
 
@@ -43,12 +53,13 @@ class BlockJob:
     tagger_band: str
     translator_norm: Normalisation
     tagger_norm: Normalisation
-    cfar: Cfar
+    cfar: Cfar | None  # None: bright targets are not looked for
     thin: int  # thinning factor of the backscatter that the preview shows
     threads: int  # threads of the nets for each block
     despeckle: SpeckleFilter | None = None
     doubts: tuple[str, ...] = ()  # each halves the trust
     changes: Changes | None = None
+    wanted: Wanted = Wanted()
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
     def __call__(self, block: Window) -> None:
@@ -64,9 +75,13 @@ class BlockJob:
         own = raw[self.translator_band]
         layers: dict[str, tuple[Bytes, int]] = {
             **{name: (layer, 1) for name, layer in self._mapped(opened, raw, block, outer).items()},
-            "bright": (self._bright(own, block, outer), 1),
-            "sar": (self._quicklook(own[block.within(outer)]), self.thin),
         }
+        if self.cfar:
+            layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
+        if self.wanted.image:
+            power = own[block.within(outer)]
+            layers["sar"] = (self._quicklook(power), self.thin)
+            layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
             layers["change"] = (self._change(opened, self.changes, own, block, outer), 1)
         store.write(block, layers)
@@ -112,29 +127,28 @@ class BlockJob:
                 np.array(missing, np.uint8),
             )
 
-        image = predict(
-            translator,
-            inputs[translated],
-            translator.to_bytes(look, 0.5 ** len(self.doubts)),
-            missing,
-        )
         tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
-        return {"optical": image[:-1], "trust": image[-1:], "tags": tags[:1], "score": tags[1:]}
+        layers = {"tags": tags[:1], "score": tags[1:]}
+        if self.wanted.image:
+            paint = translator.to_bytes(look, 0.5 ** len(self.doubts))
+            image = predict(translator, inputs[translated], paint, missing)
+            layers |= {"optical": image[:-1], "trust": image[-1:]}
+        return layers
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
         if self.despeckle is None:
             return power
         return {band: self.despeckle(values) for band, values in power.items()}
 
-    def _bright(self, power: Power, block: Window, outer: Window) -> Bytes:
+    def _bright(self, cfar: Cfar, power: Power, block: Window, outer: Window) -> Bytes:
         settings = self.config.anomalies
         reach = block.grown(settings.background)
         ratio = ca_cfar(
             power[reach.within(outer)],
             guard=settings.guard,
             background=settings.background,
-            factor=self.cfar.factor,
-            background_max=self.cfar.background_max,
+            factor=cfar.factor,
+            background_max=cfar.background_max,
         )
         return encode_ratio(ratio[block.within(reach)])[None]
 
@@ -156,17 +170,23 @@ class BlockJob:
         return to_grey(multilook(padded, self.thin), self.translator_norm)[None]
 
 
-def staged_layers(optical_bands: int, thin: int, *, changes: bool) -> dict[str, Layer]:
+def staged_layers(
+    optical_bands: int, thin: int, wanted: Wanted, *, changes: bool
+) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
-    return {
-        **({"change": Layer(CHANGE_BANDS, 0)} if changes else {}),
-        "optical": Layer(optical_bands, 0),
-        "trust": Layer(1, 255),
-        "tags": Layer(1, 255),
-        "score": Layer(1, 255),
-        "bright": Layer(1, 0),
-        "sar": Layer(1, 0, factor=thin),
-    }
+    layers = {"tags": Layer(1, 255), "score": Layer(1, 255)}
+    if wanted.image:
+        layers |= {
+            "optical": Layer(optical_bands, 0),
+            "trust": Layer(1, 255),
+            "sar": Layer(1, 0, factor=thin),
+            "power": Layer(1, 0),
+        }
+    if wanted.flags:
+        layers["bright"] = Layer(1, 0)
+    if changes:
+        layers["change"] = Layer(CHANGE_BANDS, 0)
+    return layers
 
 
 def thinning(shape: tuple[int, int], block: int) -> int:

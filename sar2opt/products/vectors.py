@@ -83,6 +83,12 @@ def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: 
     return path
 
 
+def check_geopackage(path: Path) -> None:
+    """Raise ``OutputError`` unless ``path`` is named like a GeoPackage."""
+    if path.suffix.lower() != ".gpkg":
+        raise OutputError(f"{path}: vectors go to a GeoPackage: give a name that ends in .gpkg")
+
+
 def write_extra(
     folder: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: Facts, formats: Iterable[str]
 ) -> list[Path]:

@@ -1,0 +1,105 @@
+"""Steps of a run on their own, each to a file: the tags of a scene, and its anomalies.
+
+They are the run's own steps, with its settings: what they find is what a run finds.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+
+from sar2opt.config import RunConfig
+from sar2opt.pipeline.block import Wanted
+from sar2opt.pipeline.overlay import find_anomalies, find_footprint
+from sar2opt.pipeline.plan import RunPlan, make_plan
+from sar2opt.pipeline.publish import StagedSource
+from sar2opt.pipeline.run import Progress, carry_out
+from sar2opt.products.backscatter import check_target
+from sar2opt.products.cog import PROBABILITY, TAGS, write_class_names, write_class_style, write_cog
+from sar2opt.products.folder import output_errors
+from sar2opt.products.vectors import check_geopackage, footprint_table, write_geopackage
+
+Tell = Callable[[str], None]
+
+
+def tag_scene(
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+    command: str = "",
+) -> npt.NDArray[np.int64]:
+    """Write the tags of the scene that ``config.scene.path`` names; return how often each occurs.
+
+    ``out`` is a COG like ``S_tags.tif`` of a run, with class names and QGIS style beside it;
+    ``probability_file(out)`` holds the probability of each pixel's tag in percent. Raises a
+    ``Sar2optError``; then no file of this call is left behind.
+    """
+    if config.scene.path is not None:
+        check_target(probability_file(out), config.scene.path, overwrite=config.output.overwrite)
+    plan = make_plan(config, command, Wanted(image=False, flags=False, file=out))
+    _, counts = carry_out(plan, _write_tags, progress, tell)
+    return counts
+
+
+def flag_scene(
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+    command: str = "",
+) -> gpd.GeoDataFrame:
+    """Write the anomalies of a scene to the GeoPackage ``out``, and return them.
+
+    Its layers are ``anomalies`` and ``footprint``, as in a run's own. Where nothing is found, the
+    layer has no rows. Raises a ``Sar2optError``; then nothing of this call is left behind.
+    """
+    check_geopackage(out)
+    plan = make_plan(config, command, Wanted(image=False, file=out))
+    _, anomalies = carry_out(plan, _write_anomalies, progress, tell)
+    return anomalies
+
+
+def probability_file(out: Path) -> Path:
+    """Return the name of the file of probabilities beside a file of tags."""
+    return out.with_name(f"{out.stem}_probability.tif")
+
+
+def _write_tags(plan: RunPlan, progress: Progress | None) -> npt.NDArray[np.int64]:
+    """Write tags and probabilities to a hidden folder, and move all of it up at the end."""
+    out, facts = plan.folder, plan.facts
+    rows, cols = plan.blocks.shape
+    done, total = 0, 2 * rows * cols
+
+    def count(pixels: int) -> None:
+        nonlocal done
+        done += pixels
+        if progress:
+            progress("writing rasters", done, total)
+
+    with output_errors(out), tempfile.TemporaryDirectory(prefix=".tags-", dir=out.parent) as held:
+        tags = Path(held) / out.name
+        probability = probability_file(tags)
+        counts = np.zeros(256, np.int64)
+        for path, layer, profile in ((probability, "score", PROBABILITY), (tags, "tags", TAGS)):
+            read = StagedSource(plan.staging.array(layer), plan.staging.array("tags"))
+            write_cog(path, read.read, facts.geobox, profile, facts.tags("tags"), progress=count)
+            counts = read.counts
+        side = [write_class_names(tags), write_class_style(tags.with_suffix(".qml"))]
+        for path in (*side, probability, tags):  # the tags last: where they are, all is
+            path.replace(out.with_name(path.name))
+    return counts
+
+
+def _write_anomalies(plan: RunPlan, progress: Progress | None) -> gpd.GeoDataFrame:
+    anomalies = find_anomalies(plan, progress)
+    outline = footprint_table(plan.facts, find_footprint(plan))
+    write_geopackage(plan.folder, {"anomalies": anomalies, "footprint": outline}, plan.facts)
+    return anomalies
