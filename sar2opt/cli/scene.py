@@ -77,6 +77,9 @@ def run(
     join: Annotated[
         Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
     ] = None,
+    before_objects: Annotated[
+        Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
+    ] = None,
     on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
     device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
     workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
@@ -107,6 +110,7 @@ def run(
             "translate.look": look,
             "tag.model": tagger,
             "anomalies.before": before or None,
+            "objects.before": before_objects,
             "anomalies.reference": reference,
             "anomalies.column": column,
             "anomalies.expect": expect,
@@ -122,7 +126,7 @@ def run(
     )
     command = shlex.join(["sar2opt", *sys.argv[1:]])
     with bars_of_progress() as progress:
-        products = run_pipeline(settings, progress=progress, tell=_tell_assumption, command=command)
+        products = run_pipeline(settings, progress=progress, tell=tell_assumption, command=command)
     out.print(
         f"{products.folder}: {len(products.objects)} objects, {len(products.anomalies)} anomalies, "
         f"in {products.figures['seconds']:.0f} s"
@@ -202,7 +206,7 @@ def prepare(
         ),
     )  # fmt: skip
     with bars_of_progress() as progress:
-        used = prepare_scene(job, progress=progress, tell=_tell_assumption)
+        used = prepare_scene(job, progress=progress, tell=tell_assumption)
     out.print(f"{out_file}: {used}")
 
 
@@ -227,5 +231,6 @@ def _given(**how: Any) -> dict[str, Any]:
     return {name: value for name, value in how.items() if value is not None}
 
 
-def _tell_assumption(sentence: str) -> None:
+def tell_assumption(sentence: str) -> None:
+    """Print what was assumed, beside what is printed for programs."""
     err.print(f"assumed: {sentence}")

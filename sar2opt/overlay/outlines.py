@@ -82,8 +82,8 @@ def outline(
     Columns: ``code``, ``pixels``, ``total``, ``peak`` and ``weight`` of the component; ``area_m2``,
     the ground area of its pixels; ``lon`` and ``lat`` (degrees, EPSG:4326), its centroid, or a
     point on it where the centroid is not; ``geometry``, polygons along the edges of its pixels in
-    the raster's CRS, without the holes smaller than ``max_hole_m2``. The polygon of a component with
-    8-connectivity may be a multipolygon. ``workers`` is the number of threads, 0 for one a core.
+    the CRS of the raster, without the holes smaller than ``max_hole_m2``. Of a component with
+    8-connectivity it may be a multipolygon. ``workers`` is the number of threads, 0 for one a core.
     """
 
     def work(corners: Array) -> tuple[Array, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_STEP_DB = 0.4  # rounded at random, as speckle makes it, that moves a mean by 0.01 dB
-_LOWEST_DB = -64.0  # against the level: code 1
+_STEP_DB = 0.3  # speckle spreads over many steps, so that their rounding averages out
+_LOWEST_DB = -48.0  # against the level: code 1
 _UNIT = 1 << 16  # of sums: the power of the level
 
 # integers, for the sum of floats depends on their order, and so on how a scene is cut
@@ -18,9 +18,9 @@ _SUMMED = _POWER.astype(np.int64)
 
 
 def encode_power(power: npt.NDArray[np.floating[Any]], level_db: float) -> npt.NDArray[np.uint8]:
-    """Pack linear power into bytes: decibels in steps of 0.4 around ``level_db``; NaN becomes 0.
+    """Pack linear power into bytes: decibels in steps of 0.3 around ``level_db``; NaN becomes 0.
 
-    They reach from 64 dB below the level to 37.6 dB above it; what lies beyond goes to the end.
+    They reach from 48 dB below the level to 28.2 dB above it; what lies beyond goes to the end.
     """
     known = np.isfinite(power)
     with np.errstate(divide="ignore"):

@@ -22,6 +22,7 @@ from sar2opt.pipeline.run import Progress, carry_out
 from sar2opt.products.backscatter import check_target
 from sar2opt.products.cog import PROBABILITY, TAGS, write_class_names, write_class_style, write_cog
 from sar2opt.products.folder import output_errors
+from sar2opt.products.reopen import probability_file
 from sar2opt.products.vectors import check_geopackage, footprint_table, write_geopackage
 
 Tell = Callable[[str], None]
@@ -65,11 +66,6 @@ def flag_scene(
     plan = make_plan(config, command, Wanted(image=False, file=out))
     _, anomalies = carry_out(plan, _write_anomalies, progress, tell)
     return anomalies
-
-
-def probability_file(out: Path) -> Path:
-    """Return the name of the file of probabilities beside a file of tags."""
-    return out.with_name(f"{out.stem}_probability.tif")
 
 
 def _write_tags(plan: RunPlan, progress: Progress | None) -> npt.NDArray[np.int64]:
