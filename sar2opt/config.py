@@ -104,6 +104,9 @@ class ObjectSettings(Settings):
 
     min_area_m2: float = Field(5000.0, ge=0, description="smaller objects are left out")
     max_hole_m2: float = Field(2000.0, ge=0, description="smaller holes are filled")
+    smooth: bool = Field(
+        True, description="outlines lose their stairs; neighbours still share their border"
+    )
     before: Path | None = Field(
         None, description="GeoPackage of an earlier scene, whose objects keep their ids"
     )

@@ -80,6 +80,7 @@ def tags_file_to_objects(
         tags, tags.geobox, names, score=score, power=power,
         level_db=power.level_db if power else 0.0,
         min_area_m2=job.settings.min_area_m2, max_hole_m2=job.settings.max_hole_m2,
+        smooth=job.settings.smooth,
         progress=told, **engine,
     )  # fmt: skip
     if earlier is not None:

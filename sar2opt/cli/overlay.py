@@ -96,13 +96,16 @@ def objects(
     max_hole: Annotated[
         float | None, typer.Option(min=0, help="smaller holes are filled, m2")
     ] = None,
+    smooth: Annotated[
+        bool | None, typer.Option("--smooth/--stairs", help="outlines along pixels, or without")
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
 ) -> None:
     """Outline the areas of one tag of a raster, as polygons with their attributes."""
     from sar2opt.vectorise import ObjectsJob, tags_file_to_objects
 
-    given = {"before": before, "min_area_m2": min_area, "max_hole_m2": max_hole}
+    given = {"before": before, "min_area_m2": min_area, "max_hole_m2": max_hole, "smooth": smooth}
     wanted = {name: value for name, value in given.items() if value is not None}
     settings = parse_config(wanted, ObjectSettings, "options")
     job = ObjectsJob(tags, file, scene, settings, overwrite, workers, _command())

@@ -43,6 +43,7 @@ def tags_to_objects(
     block: int = 1024,
     min_area_m2: float = 5000.0,
     max_hole_m2: float = 2000.0,
+    smooth: bool = False,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> gpd.GeoDataFrame:
@@ -59,7 +60,8 @@ def tags_to_objects(
     NaN without ``power``; ``lon``
     and ``lat`` (EPSG:4326) of the centroid, or of a point inside where the centroid is not;
     ``geometry`` in the raster's CRS, in which holes smaller than ``max_hole_m2`` are filled.
-    Objects smaller than ``min_area_m2`` are left out.
+    Objects smaller than ``min_area_m2`` are left out. With ``smooth`` outlines lose their stairs,
+    and neighbours still share their border, point for point.
 
     The rows do not depend on ``block`` or ``workers`` (threads; 0 is one a core). ``progress``
     is called with the blocks done and the blocks there are. Raises ``ConventionError`` when
@@ -78,7 +80,9 @@ def tags_to_objects(
         workers=workers,
         progress=progress,
     )
-    table = outline(components, geobox, area, max_hole_m2=max_hole_m2, workers=workers)
+    table = outline(
+        components, geobox, area, max_hole_m2=max_hole_m2, smooth=smooth, workers=workers
+    )
     table["tag"] = [names[code] for code in table["code"]]
     table["score"] = np.nan if score is None else table["total"] / table["pixels"] / 100
     table["id"] = identities(table, table["tag"])

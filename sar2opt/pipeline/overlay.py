@@ -53,6 +53,7 @@ def find_objects(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoData
         level_db=plan.job.translator_norm.level_db,
         min_area_m2=settings.min_area_m2,
         max_hole_m2=settings.max_hole_m2,
+        smooth=settings.smooth,
         progress=_told(progress, "outlining objects"),
         **_engine(plan),
     )
