@@ -1,17 +1,16 @@
 """Outlines without stairs: smoothed alike on both sides, so that neighbours still share a border.
 
 1. A vertex where three or four borders meet is a node, and stays where it is.
-2. Between nodes, a border goes through the middles of the edges of pixels instead of their
-   corners: stairs of 45 degrees become a straight line.
+2. Between nodes, corners are cut: half a pixel before and behind them, or, beside a side of a
+   single pixel, up to one and a half. So stairs of up to three pixels become a straight line.
 3. What then lies within ``TOLERANCE`` pixels of a straight line is left out (D. Douglas and T.
    Peucker, Algorithms for the reduction of the number of points, Cartographica 10(2), 1973), from
    one node to the next, always in the same direction, whichever side it is seen from.
 
-After the second step borders are at least 0.707 pixels apart, except where they leave a node, and
-there they are 90 degrees apart. Moved by less than half of that, no two can meet, so nothing needs
-to be mended afterwards, and no border depends on what lies further off: there are no seams. The
-centres of pixels, too, are farther than that from any border: burnt in again, objects give the same
-raster.
+After the second step no two borders come nearer than half a pixel, except where they leave a node,
+at right angles, and none comes nearer than 0.158 pixels to the centre of one. They are moved by
+less than that in the third. So they never meet, objects burnt in again give the same raster, and
+no border depends on what lies further off: there are no seams.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ import shapely
 
 from sar2opt.overlay.corners import Array, unpack
 
-TOLERANCE = 0.35  # pixels; less than a quarter of the square root of two
+TOLERANCE = 0.15  # pixels
+_REACH = 3  # halves of a pixel
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,19 @@ def _with_nodes(vertices: Array, length: Array, nodes: Nodes) -> tuple[Array, Ar
 
 
 def _through_middles(points: Array, node: Array, length: Array) -> tuple[Array, Array, Array]:
-    """Replace corners by the middles of the edges beside them; in halves of a pixel from here."""
-    end = points[:, _next_in_ring(length)]
+    """Cut the corners of rings; in halves of a pixel from here."""
+    after = _next_in_ring(length)
+    end = points[:, after]
+    side = np.abs(end - points).sum(axis=0)
+    before = np.empty_like(side)
+    before[after] = side  # the side that ends where this one begins
+    reach = [
+        np.where((beside == 1) & ~fixed, np.minimum(side, _REACH), 1)
+        for beside, fixed in ((before, node), (side[after], node[after]))
+    ]
     step = np.sign(end - points)
-    long = np.abs(end - points).sum(axis=0) > 1
-    three = np.stack([2 * points, 2 * points + step, 2 * end - step], axis=2)
-    keep = np.stack([node, np.ones_like(node), long], axis=1)
+    three = np.stack([2 * points, 2 * points + step * reach[0], 2 * end - step * reach[1]], axis=2)
+    keep = np.stack([node, np.ones_like(node), reach[0] + reach[1] < 2 * side], axis=1)
     ring = np.repeat(np.arange(len(length)), length)
     number = np.bincount(ring, keep.sum(axis=1), len(length)).astype(np.int64)
     kept = keep.ravel()
