@@ -15,6 +15,7 @@ from sar2opt.cli.scene import (
     Calibration,
     Crs,
     Dem,
+    Evidence,
     Geocode,
     Like,
     Nodata,
@@ -23,6 +24,7 @@ from sar2opt.cli.scene import (
     Resolution,
     Scale,
     SceneFile,
+    Tolerance,
     tell_assumption,
 )
 from sar2opt.config import ObjectSettings, RunConfig, load_config, parse_config
@@ -134,6 +136,8 @@ def anomalies(
         Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
     ] = None,
     on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
+    tolerance: Tolerance = None,
+    evidence: Evidence = None,
     tagger: Tagger = None,
     scale: Scale = None,
     polarisation: Polarisation = None,
@@ -161,7 +165,8 @@ def anomalies(
     asked = {
         "anomalies.before": before or None, "anomalies.reference": reference,
         "anomalies.column": column, "anomalies.allow": allow, "anomalies.expect": expect,
-        "anomalies.join": join, "anomalies.on": on,
+        "anomalies.join": join, "anomalies.on": on, "anomalies.tolerance_m": tolerance,
+        "output.evidence": evidence,
     }  # fmt: skip
     settings = _settings(config, opened | asked, tagger, device, workers, overwrite)
     with bars_of_progress() as progress:

@@ -41,6 +41,12 @@ Geocode = Annotated[
 Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
 Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
 Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
+Tolerance = Annotated[
+    float | None, typer.Option(help="metres beside the edge of a feature that are not judged")
+]
+Evidence = Annotated[
+    int | None, typer.Option(min=0, help="of so many anomalies, two small pictures each")
+]
 Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
 
 
@@ -81,6 +87,8 @@ def run(
         Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
     ] = None,
     on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
+    tolerance: Tolerance = None,
+    evidence: Evidence = None,
     device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
     workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
     scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
@@ -116,6 +124,8 @@ def run(
             "anomalies.expect": expect,
             "anomalies.join": join,
             "anomalies.on": on,
+            "anomalies.tolerance_m": tolerance,
+            "output.evidence": evidence,
             "anomalies.allow": allow,
             "engine.device": device.value if device else None,
             "engine.workers": workers,

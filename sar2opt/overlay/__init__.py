@@ -14,7 +14,13 @@ from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_site
 from sar2opt.overlay.missing import missing_objects
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects, with_origin
 from sar2opt.overlay.power_codes import encode_power
-from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
+from sar2opt.overlay.reference import (
+    read_allow,
+    read_reference,
+    read_tolerance,
+    reference_disagreement,
+)
+from sar2opt.overlay.summary import SUMMARY_COLUMNS, summarise_features
 from sar2opt.raster import NO_TAG
 
 __all__ = [
@@ -22,6 +28,7 @@ __all__ = [
     "CHANGE_BANDS",
     "NO_TAG",
     "OBJECT_COLUMNS",
+    "SUMMARY_COLUMNS",
     "Sites",
     "bright_targets",
     "changes",
@@ -38,8 +45,10 @@ __all__ = [
     "read_earlier",
     "read_reference",
     "read_rows",
+    "read_tolerance",
     "reference_disagreement",
     "series_changes",
+    "summarise_features",
     "tags_to_objects",
     "with_origin",
     "with_sites",

@@ -7,7 +7,7 @@ read once, grown by the longest reach among the steps; each step takes the windo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,14 @@ class BlockJob:
         if self.changes:
             layers["change"] = (self._change(opened, self.changes, own, block, outer), 1)
         store.write(block, layers)
+
+    def picture(self, window: Window) -> Bytes:
+        """Return the generated image ``(band, y, x)`` of a window, whatever else is wanted."""
+        opened = resources(self.config, self.threads, self.fingerprint, self.open_earlier)
+        outer = self._outer(window, opened.translator, opened.tagger)
+        bands = tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
+        raw = {band: read_padded(take_band(opened.scene, band), outer)[0] for band in bands}
+        return replace(self, wanted=Wanted())._mapped(opened, raw, window, outer)["optical"]
 
     def open_earlier(self, scene: xr.DataArray) -> tuple[xr.DataArray, ...]:
         """Open the earlier scenes on the grid of ``scene``, the earliest first."""

@@ -18,6 +18,7 @@ from sar2opt.overlay import (
     keep_ids,
     missing_objects,
     reference_disagreement,
+    summarise_features,
     tags_to_objects,
     with_origin,
     with_sites,
@@ -25,6 +26,7 @@ from sar2opt.overlay import (
 from sar2opt.overlay.footprint import footprint
 from sar2opt.pipeline.earlier import Changes
 from sar2opt.pipeline.plan import RunPlan
+from sar2opt.products.vectors import footprint_table
 from sar2opt.raster import NO_TAG
 
 Progress = Callable[[str, int, int], None]
@@ -71,6 +73,20 @@ def find_anomalies(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoDa
     return _with_sites(plan, concat(found, plan.facts.geobox.crs))
 
 
+def layers_of(
+    plan: RunPlan, anomalies: gpd.GeoDataFrame, objects: gpd.GeoDataFrame | None = None
+) -> dict[str, gpd.GeoDataFrame]:
+    """Return the layers of a GeoPackage: tables by name, the features of a reference among them."""
+    tables = {} if objects is None else {"objects": objects}
+    tables["anomalies"] = anomalies
+    reference = plan.reference
+    if reference is not None:
+        tables["features"] = summarise_features(
+            reference.table, anomalies, plan.facts.geobox, reference.columns
+        )
+    return tables | {"footprint": footprint_table(plan.facts, find_footprint(plan))}
+
+
 def find_footprint(plan: RunPlan) -> BaseGeometry:
     """Return the outline of the pixels that hold data, in the CRS of the grid."""
     layer = _plane(plan, "trust" if plan.job.wanted.image else "tags")
@@ -105,6 +121,7 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
         _plane(plan, "tags"), plan.facts.geobox, plan.classes, reference.table
     )  # fmt: skip
     how: dict[str, Any] = {"column": settings.column, "score": _plane(plan, "score")}
+    how["border"] = reference.border
     if reference.allow is not None:
         found.append(
             reference_disagreement(

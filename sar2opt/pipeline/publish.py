@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pystac
 
-from sar2opt.pipeline.overlay import find_anomalies, find_footprint, find_objects
+from sar2opt.pipeline.overlay import find_anomalies, find_objects, layers_of
 from sar2opt.pipeline.plan import RunPlan
 from sar2opt.products.cog import (
     GREY,
@@ -25,13 +25,14 @@ from sar2opt.products.cog import (
     write_class_style,
     write_cog,
 )
+from sar2opt.products.evidence import write_evidence
 from sar2opt.products.facts import Product
 from sar2opt.products.folder import product_paths, staged_output
 from sar2opt.products.pictures import crop_pictures, read_pictures
 from sar2opt.products.preview import write_preview
 from sar2opt.products.report import write_report
 from sar2opt.products.stac import stac_item, write_stac
-from sar2opt.products.vectors import footprint_table, write_extra, write_geopackage
+from sar2opt.products.vectors import write_extra, write_geopackage
 from sar2opt.raster import NO_TAG, take_band
 from sar2opt.sar.normalise import to_grey
 from sar2opt.tiles.apply import read_padded
@@ -50,11 +51,12 @@ def publish(
         counts = _write_rasters(plan, paths, progress)
         objects = find_objects(plan, progress)
         anomalies = find_anomalies(plan, progress)
-        tables = {
-            "objects": objects,
-            "anomalies": anomalies,
-            "footprint": footprint_table(plan.facts, find_footprint(plan)),
-        }
+        crop = partial(crop_pictures, paths, partial(read_grey, plan), plan.facts.geobox)
+        evidence: list[Path] = []
+        if plan.config.output.evidence:
+            wanted = plan.config.output.evidence
+            anomalies, evidence = write_evidence(folder, plan.name, anomalies, crop, wanted)
+        tables = layers_of(plan, anomalies, objects)
         write_geopackage(paths["vectors"], tables, plan.facts)
         extra = write_extra(folder, tables, plan.facts, plan.config.output.vectors)
         sar = np.asarray(plan.staging.array("sar")[0])
@@ -68,8 +70,9 @@ def publish(
             anomalies,
             tag_counts=counts["tags"],
             trust_counts=counts["trust"],
-            crop=partial(crop_pictures, paths, partial(_read_grey, plan), plan.facts.geobox),
-            files=[*there, *extra],
+            crop=crop,
+            files=[*there, *extra, *evidence],
+            features=tables.get("features"),
             site=plan.reference.site_columns if plan.reference else (),
         )
         write_stac(paths["stac"], _item(plan, paths, tables["footprint"]))
@@ -127,7 +130,7 @@ class StagedSource:
         return pixels, valid
 
 
-def _read_grey(plan: RunPlan, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint8]:
+def read_grey(plan: RunPlan, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint8]:
     band = take_band(plan.scene, plan.job.translator_band)
     return to_grey(read_padded(band, Window(y0, y1, x0, x1))[0], plan.job.translator_norm)
 

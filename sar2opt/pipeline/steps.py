@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+from shapely.geometry.base import BaseGeometry
 
 from sar2opt.config import RunConfig
 from sar2opt.pipeline.block import Wanted
-from sar2opt.pipeline.overlay import find_anomalies, find_footprint
+from sar2opt.pipeline.overlay import find_anomalies, layers_of
 from sar2opt.pipeline.plan import RunPlan, make_plan
-from sar2opt.pipeline.publish import StagedSource
+from sar2opt.pipeline.publish import StagedSource, read_grey
 from sar2opt.pipeline.run import Progress, carry_out
 from sar2opt.products.backscatter import check_target
 from sar2opt.products.cog import PROBABILITY, TAGS, write_class_names, write_class_style, write_cog
+from sar2opt.products.evidence import remove_stale, write_evidence
 from sar2opt.products.folder import output_errors
+from sar2opt.products.pictures import crop_window, picture_of
 from sar2opt.products.reopen import probability_file
-from sar2opt.products.vectors import check_geopackage, footprint_table, write_geopackage
+from sar2opt.products.vectors import check_geopackage, write_geopackage
+from sar2opt.tiles.plan import Window
 
 Tell = Callable[[str], None]
 
@@ -59,8 +65,10 @@ def flag_scene(
 ) -> gpd.GeoDataFrame:
     """Write the anomalies of a scene to the GeoPackage ``out``, and return them.
 
-    Its layers are ``anomalies`` and ``footprint``, as in a run's own. Where nothing is found, the
-    layer has no rows. Raises a ``Sar2optError``; then nothing of this call is left behind.
+    Its layers are ``anomalies``, ``features`` (of a reference) and ``footprint``, as in a run's
+    own. Where nothing is found, the layer has no rows. With ``config.output.evidence``, pictures
+    ``OUT_evidence_ID_sar.png`` and ``_optical.png`` lie beside it. Raises a ``Sar2optError``; then
+    nothing of this call is left behind.
     """
     check_geopackage(out)
     plan = make_plan(config, command, Wanted(image=False, file=out))
@@ -95,7 +103,24 @@ def _write_tags(plan: RunPlan, progress: Progress | None) -> npt.NDArray[np.int6
 
 
 def _write_anomalies(plan: RunPlan, progress: Progress | None) -> gpd.GeoDataFrame:
-    anomalies = find_anomalies(plan, progress)
-    outline = footprint_table(plan.facts, find_footprint(plan))
-    write_geopackage(plan.folder, {"anomalies": anomalies, "footprint": outline}, plan.facts)
+    out, anomalies = plan.folder, find_anomalies(plan, progress)
+    wanted, evidence = plan.config.output.evidence, list[Path]()
+    with output_errors(out), tempfile.TemporaryDirectory(prefix=".flags-", dir=out.parent) as held:
+        if wanted:
+            found = write_evidence(Path(held), out.stem, anomalies, partial(_crop, plan), wanted)
+            anomalies, evidence = found
+        finished = write_geopackage(Path(held) / out.name, layers_of(plan, anomalies), plan.facts)
+        for path in (*evidence, finished):  # the table last: where it is, its pictures are
+            path.replace(out.with_name(path.name))
+    remove_stale(out.parent, out.stem, [out.with_name(path.name) for path in evidence])
     return anomalies
+
+
+def _crop(plan: RunPlan, geometry: BaseGeometry) -> dict[str, Image.Image]:
+    """Return the radar and the generated image around a geometry."""
+    y0, y1, x0, x1 = crop_window(plan.facts.geobox, geometry)
+    image = plan.job.picture(Window(y0, y1, x0, x1))
+    return {
+        "sar": picture_of(read_grey(plan, y0, y1, x0, x1)[None]),
+        "optical": picture_of(image),
+    }
