@@ -6,6 +6,9 @@
     python benchmarks/overlay.py clutter SCENE    # simulated clutter; SCENE = los_angeles_west
     python benchmarks/overlay.py sea FOLDER       # as series
     python benchmarks/overlay.py ships FOLDER     # FOLDER/ID_sar.jpg, ID_mask.png
+    python benchmarks/overlay.py planted FOLDER   # makes its scenes in FOLDER
+    python benchmarks/overlay.py anchored SCENE   # SCENE = los_angeles_west: ships counted by eye
+    python benchmarks/overlay.py million FOLDER   # makes its raster in FOLDER
 
 Everything runs with the settings that ``sar2opt run --before`` has by default; nothing is set for
 one data set. ``overlay.md`` keeps the tables, and says what each column is.
@@ -22,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import overlay_bright
+import overlay_objects
 from PIL import Image
 from scipy.ndimage import label, uniform_filter
 
@@ -261,6 +265,7 @@ PARTS: dict[str, Callable[[Path], None]] = {
     "series": series,
     "floods": floods,
     **overlay_bright.PARTS,
+    **overlay_objects.PARTS,
 }
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from sar2opt.config import ObjectSettings
 from sar2opt.raster import TAGS
 from sar2opt.vectorise import ObjectsJob, tags_file_to_objects
 
-SIDE, BLOCK = 8192, 1024  # pixels
+SIDE, BLOCK = 7168, 1024  # pixels
 GRAIN = 2.3  # pixels; the reach of the classes
 LEAST_M2 = 500.0  # five pixels
 
@@ -56,3 +56,6 @@ def write_tags(path: Path) -> None:
 
 def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+PARTS = {"million": million}

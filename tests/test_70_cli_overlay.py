@@ -12,6 +12,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from PIL import Image
 from planted import Case, planted_power, write_planted
 from rio_cogeo.cogeo import cog_validate
 from scene_files import UTM, write
@@ -276,3 +277,121 @@ def test_the_help_has_an_example(command: str, cli: Cli) -> None:
     code, said, _ = cli(command, "--help")
     assert code == 0
     assert f"Example: sar2opt {command} " in " ".join(said.split())
+
+
+# ---- tolerance, features, evidence ---------------------------------------------------------------
+
+
+@pytest.fixture
+def zoned(tmp_path: Path, scene: Path) -> Path:
+    """A register that calls the lake and a strip of land around it a field."""
+    corners = UTM @ (80, 180), UTM @ (244, 54)
+    far = UTM @ (0, 60), UTM @ (20, 45)
+    zones = gpd.GeoDataFrame(
+        {"class": ["field", "wood"], "plot": ["7", "8"]},
+        geometry=[shapely.box(*one, *two) for one, two in (corners, far)],
+        crs="EPSG:32632",
+    )
+    zones.to_file(tmp_path / "zoning.gpkg")
+    (tmp_path / "rules.toml").write_text('field = ["cropland"]\nwood = ["water"]\n')
+    return tmp_path
+
+
+def disagreements(out: Path) -> gpd.GeoDataFrame:
+    table = pyogrio.read_dataframe(out, layer="anomalies")
+    return table[table["kind"] == "reference_disagreement"]
+
+
+def test_ground_beside_an_edge_is_not_judged(zoned: Path, scene: Path, cli: Cli) -> None:
+    rules, out = zoned / "rules.toml", zoned / "flags.gpkg"
+    how = ["anomalies", scene, "--reference", zoned / "zoning.gpkg", "--allow", rules,
+           "--out", out, "--overwrite"]  # fmt: skip
+    register = gpd.read_file(zoned / "zoning.gpkg")
+    assert cli(*how)[0] == 0
+    assert disagreements(out).union_all().area > 3e5
+    rules.write_text("tolerance_m = 300\n" + rules.read_text())
+    code, _, told = cli(*how)
+    assert code == 0, told
+    assert "ground within 300 m of the edge of a feature of the reference is not judged" in told
+    inner = register.buffer(-299).union_all()
+    assert inner.buffer(10).covers(disagreements(out).union_all())
+    assert cli(*how, "--tolerance", "0")[0] == 0  # what is said now counts
+    assert not inner.buffer(10).covers(disagreements(out).union_all())
+    rules.write_text('tolerance_m = "much"\nfield = ["cropland"]\n')
+    code, said, told = cli(*how)
+    assert (code, said) == (2, "")
+    assert "tolerance_m is 'much': write metres, such as 30" in told
+
+
+def test_features_say_what_was_flagged_in_them(zoned: Path, scene: Path, cli: Cli) -> None:
+    out = zoned / "flags.gpkg"
+    code, _, told = cli(
+        "anomalies", scene, "--reference", zoned / "zoning.gpkg", "--allow", zoned / "rules.toml",
+        "--out", out,
+    )  # fmt: skip
+    assert code == 0, told
+    features = pyogrio.read_dataframe(out, layer="features")
+    assert set(features["class"]) == {"field", "wood"}
+    field = features[features["class"] == "field"].iloc[0]
+    flagged = disagreements(out)
+    flagged = flagged[flagged.intersects(field.geometry)]
+    assert f"reference_disagreement {len(flagged)}" in field["kinds"]
+    assert "bright_target 2" in field["kinds"]
+    assert field["anomalies"] == len(flagged) + 2
+    assert field["area_m2"] == pytest.approx(164 * 126 * 100, rel=3e-3)
+    share = flagged.intersection(field.geometry).area.sum() / field.geometry.area
+    assert field["flagged_share"] == pytest.approx(share, rel=1e-3)
+    assert field["strongest"] == pytest.approx(
+        pyogrio.read_dataframe(out, layer="anomalies")["score"].max()
+    )
+    assert features["flagged_share"].is_monotonic_decreasing
+
+
+def test_evidence_lies_beside_the_flags_and_says_what_is_generated(
+    scene: Path, tmp_path: Path, cli: Cli
+) -> None:
+    out = tmp_path / "flags.gpkg"
+    code, _, told = cli("anomalies", scene, "--out", out, "--evidence", "1", "--workers", "1")
+    assert code == 0, told
+    table = pyogrio.read_dataframe(out, layer="anomalies")
+    first = table.iloc[0]
+    assert first["evidence_sar"] == f"flags_evidence_{first['id']}_sar.png"
+    assert table["evidence_optical"].iloc[1] == ""
+    with (
+        Image.open(tmp_path / first["evidence_sar"]) as sar,
+        Image.open(tmp_path / first["evidence_optical"]) as optical,
+    ):
+        assert "GENERATED" in optical.info["Description"]
+        assert "Description" not in sar.info
+        assert optical.size[1] > sar.size[1] >= 320  # a bar above it carries the mark
+        bar = np.asarray(optical)[: optical.size[1] - sar.size[1]]
+        assert (np.abs(bar.astype(int) - bar[0, 0]).max(axis=2) > 40).any()  # letters
+        brightest = np.asarray(sar.convert("L")).astype(int)
+        middle = brightest.shape[0] // 2
+        assert brightest[middle, middle] > np.median(brightest) + 50  # the target
+    assert left(tmp_path) == ["flags.gpkg", first["evidence_optical"], first["evidence_sar"]]
+    assert cli("anomalies", scene, "--out", out, "--overwrite")[0] == 0
+    assert left(tmp_path) == ["flags.gpkg"]  # pictures of an earlier run do not stay
+
+
+def test_a_run_keeps_evidence_too_and_links_it(
+    utm: Case, scene: Path, tmp_path: Path, cli: Cli
+) -> None:
+    code, _, told = cli("run", scene, "--out", tmp_path, "--evidence", "2", "--workers", "1")
+    assert code == 0, told
+    folder = tmp_path / "planted"
+    table = pyogrio.read_dataframe(folder / "planted.gpkg", layer="anomalies")
+    report = (folder / "planted_report.html").read_text(encoding="utf-8")
+    for name in (*table["evidence_sar"], *table["evidence_optical"]):
+        assert (folder / name).is_file()
+        assert f'href="{name}"' in report
+    alone = tmp_path / "flags.gpkg"
+    assert cli("anomalies", scene, "--out", alone, "--evidence", "2")[0] == 0
+    for name in table["evidence_optical"]:  # the image of a window is that of the whole
+        with (
+            Image.open(folder / name) as one,
+            Image.open(tmp_path / name.replace("planted_", "flags_")) as other,
+        ):
+            assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 2
+    assert cli("run", scene, "--out", tmp_path, "--overwrite", "--workers", "1")[0] == 0
+    assert not list(folder.glob("*evidence*"))

@@ -9,6 +9,7 @@ from odc.geo.geobox import GeoBox
 from sar2opt.overlay.corners import Array
 
 ELONGATED = 1.5  # times as long as wide: below that, a direction means nothing
+_PORTION = 50_000  # outlines at a time, to save memory
 _RADIUS, _FLATTENING = 6378137.0, 1 / 298.257223563  # of WGS 84, metres
 
 
@@ -19,8 +20,15 @@ def extents(geometry: Array, geobox: GeoBox) -> tuple[Array, Array]:
     runs clockwise from north, 0 to 180, and is NaN for what is not ``ELONGATED``. An outline along
     the edges of pixels is up to two pixels longer than the thing that it shows.
     """
-    if len(geometry) == 0:
-        return np.zeros(0), np.zeros(0)
+    parts = range(0, len(geometry), _PORTION)
+    found = [_extents(geometry[first : first + _PORTION], geobox) for first in parts]
+    length, along = (
+        np.concatenate(column) for column in zip(*found, (np.zeros(0),) * 2, strict=True)
+    )
+    return length, along
+
+
+def _extents(geometry: Array, geobox: GeoBox) -> tuple[Array, Array]:
     hulls = _in_metres(shapely.convex_hull(geometry), geobox)
     corners = shapely.get_coordinates(shapely.oriented_envelope(hulls)).reshape(-1, 5, 2)
     sides = np.diff(corners[:, :3], axis=1)  # (n, 2, 2): two sides that meet
