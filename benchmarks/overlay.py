@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import overlay_bright
 import overlay_objects
+import overlay_planted
 from PIL import Image
 from scipy.ndimage import label, uniform_filter
 
@@ -266,6 +267,7 @@ PARTS: dict[str, Callable[[Path], None]] = {
     "floods": floods,
     **overlay_bright.PARTS,
     **overlay_objects.PARTS,
+    **overlay_planted.PARTS,
 }
 
 if __name__ == "__main__":
