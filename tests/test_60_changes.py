@@ -142,7 +142,7 @@ def test_products_of_sentinel1_are_compared_by_their_orbits(tmp_path: Path) -> N
         path.write_text(text)
     products = sar2opt.run(settings(now, tmp_path / "out", anomalies={"before": [old]}))
     assert len(changed(products)) == 0
-    assert "changes: vh against 2021-07-28; " in said(products)
+    assert "changes: vv and vh against 2021-07-28; " in said(products)
     assert "another orbit direction (descending, the scene ascending): scores" in said(products)
     assert "resampled" not in said(products)
 

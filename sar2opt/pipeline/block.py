@@ -20,9 +20,10 @@ from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
 from sar2opt.overlay.power_codes import encode_power
 from sar2opt.pipeline.bright import Cfar
-from sar2opt.pipeline.earlier import Changes, open_earlier
+from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
+from sar2opt.sar.change_joint import JointTest
 from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
@@ -66,16 +67,16 @@ class BlockJob:
         """Make and stage all layers of ``block``; what is all no data costs nothing."""
         opened = resources(self.config, self.threads, self.fingerprint, self.open_earlier)
         store = Staging(self.staging)
-        bands = tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
+        compared = self.changes.bands if self.changes else ()
+        bands = dict.fromkeys((*self._net_bands, *compared))
         outer = self._outer(block, opened.translator, opened.tagger)
         raw = {band: read_padded(take_band(opened.scene, band), outer)[0] for band in bands}
         if not any(np.isfinite(power[block.within(outer)]).any() for power in raw.values()):
             store.write(block, {})
             return
         own = raw[self.translator_band]
-        layers: dict[str, tuple[Bytes, int]] = {
-            **{name: (layer, 1) for name, layer in self._mapped(opened, raw, block, outer).items()},
-        }
+        mapped = self._mapped(opened, raw, block, outer)
+        layers: dict[str, tuple[Bytes, int]] = {name: (layer, 1) for name, layer in mapped.items()}
         if self.cfar:
             layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
         if self.wanted.image:
@@ -83,15 +84,20 @@ class BlockJob:
             layers["sar"] = (self._quicklook(power), self.thin)
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
-            layers["change"] = (self._change(opened, self.changes, own, block, outer), 1)
+            layers["change"] = (self._change(opened, self.changes, raw, block, outer), 1)
         store.write(block, layers)
+
+    @property
+    def _net_bands(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
 
     def picture(self, window: Window) -> Bytes:
         """Return the generated image ``(band, y, x)`` of a window, whatever else is wanted."""
         opened = resources(self.config, self.threads, self.fingerprint, self.open_earlier)
         outer = self._outer(window, opened.translator, opened.tagger)
-        bands = tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
-        raw = {band: read_padded(take_band(opened.scene, band), outer)[0] for band in bands}
+        raw = {
+            band: read_padded(take_band(opened.scene, band), outer)[0] for band in self._net_bands
+        }
         return replace(self, wanted=Wanted())._mapped(opened, raw, window, outer)["optical"]
 
     def open_earlier(self, scene: xr.DataArray) -> tuple[xr.DataArray, ...]:
@@ -118,7 +124,7 @@ class BlockJob:
         self, opened: Resources, raw: dict[str, Power], block: Window, outer: Window
     ) -> dict[str, Bytes]:
         """Return what the nets make of the block."""
-        smooth = self._despeckled(raw)
+        smooth = self._despeckled({band: raw[band] for band in self._net_bands})
         translated = (self.translator_band, self.translator_norm)
         tagged = (self.tagger_band, self.tagger_norm)
         # mostly one and the same for both nets
@@ -161,12 +167,23 @@ class BlockJob:
         return encode_ratio(ratio[block.within(reach)])[None]
 
     def _change(
-        self, opened: Resources, changes: Changes, power: Power, block: Window, outer: Window
+        self,
+        opened: Resources,
+        changes: Changes,
+        raw: dict[str, Power],
+        block: Window,
+        outer: Window,
     ) -> Bytes:
         test = changes.test
         reach = block.grown(test.margin)
-        past = [read_padded(earlier, reach)[0] for earlier in opened.earlier]
-        change = test(np.stack([*past, power[reach.within(outer)]]))
+        past = [
+            dict(zip(names_of(one), read_padded(one, reach), strict=True)) for one in opened.earlier
+        ]
+        series = np.stack([
+            [*(one[band] for one in past), raw[band][reach.within(outer)]]
+            for band in changes.bands
+        ])  # fmt: skip
+        change = test(series if isinstance(test, JointTest) else series[0])
         found = encode_changes(change, test.level_db, self.config.anomalies.change_db)
         return found[(slice(None), *block.within(reach))]
 
