@@ -2,6 +2,7 @@
 
     python benchmarks/overlay.py pairs FOLDER     # FOLDER/NAME/NAME_1.bmp, NAME_2.bmp, NAME_gt.bmp
     python benchmarks/overlay.py series FOLDER    # FOLDER/PLACE/*_DATEtTIME_*_VV.tif and VH
+    python benchmarks/overlay.py joint FOLDER     # as series, VV and VH together
     python benchmarks/overlay.py floods FOLDER    # FOLDER/ID_before.jpg, ID_after.jpg, ID_mask.png
     python benchmarks/overlay.py clutter SCENE    # simulated clutter; SCENE = los_angeles_west
     python benchmarks/overlay.py sea FOLDER       # as series
@@ -24,7 +25,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import overlay_anchored
 import overlay_bright
+import overlay_joint
 import overlay_objects
 import overlay_planted
 from PIL import Image
@@ -266,6 +269,8 @@ PARTS: dict[str, Callable[[Path], None]] = {
     "series": series,
     "floods": floods,
     **overlay_bright.PARTS,
+    **overlay_anchored.PARTS,
+    **overlay_joint.PARTS,
     **overlay_objects.PARTS,
     **overlay_planted.PARTS,
 }

@@ -24,9 +24,10 @@ from scipy import ndimage
 
 import sar2opt
 from sar2opt.overlay import missing_objects, reference_disagreement
-from sar2opt.synth import ALLOW, CLASSES, Scene, SceneSpec, make_scene
+from sar2opt.synth import ALLOW, CLASSES, Cover, Scene, SceneSpec, make_scene
 from sar2opt.synth import scene as scene_module
 from sar2opt.synth.anomalies import COLUMNS
+from sar2opt.synth.landscape import make_landscape
 from sar2opt.synth.speckle import draw_speckle
 
 Mask = npt.NDArray[np.bool_]
@@ -37,7 +38,9 @@ NEAR_M = 20.0  # a flag so near to what was planted is of it
 COVERED = 0.3  # share of a planted area that must be flagged
 BANDS = ("VV", "VH")
 KINDS = ("bright_target", "change", "flood", "reference_disagreement", "missing")
-Score = dict[str, list[int]]  # kind: planted, found, flags, right, on what is built
+BUILT = (Cover.ROCK, Cover.YARD, Cover.STACK, Cover.ROOF, Cover.HOUSES)
+WOODS = (Cover.GROVE, Cover.FOREST)
+Score = dict[str, list[int]]  # kind: planted, found, flags, right; others on built, on woods
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,17 @@ class Planted:
 
 def planted(folder: Path) -> None:
     """Judge all flags of planted scenes, and count those of scenes where nothing was planted."""
-    scores: dict[str, Score] = {name: defaultdict(lambda: [0] * 5) for name in ("run", "true tags")}
+    scores: dict[str, Score] = {name: defaultdict(lambda: [0] * 6) for name in ("run", "true tags")}
     for seed in SEEDS:
         case = write_case(folder / f"planted_{seed}", SceneSpec(shape=SHAPE, seed=seed))
         count(scores["run"], case, flags_of(case))
         count(scores["true tags"], case, flags_of_true_tags(case))
     for name, score in scores.items():
-        print(f"\n| {name} | planted | found | flags | right | on other built-up ground |")
-        print("|---|---|---|---|---|---|")
+        print(f"\n| {name} | planted | found | flags | right | else, on built | else, on trees |")
+        print("|---|---|---|---|---|---|---|")
         for kind in KINDS:
             if kind in score:
-                there, found, flags, right, built = score[kind]
-                print(f"| {kind} | {there} | {found} | {flags} | {right} | {built} |")
+                print(f"| {kind} | " + " | ".join(str(number) for number in score[kind]) + " |")
     clean(folder)
 
 
@@ -195,7 +197,7 @@ def rules() -> dict[str, list[str]]:
 
 def count(score: Score, case: Planted, flags: gpd.GeoDataFrame) -> None:
     """Add planted, found, flags and right ones of each kind that was looked for."""
-    structures = case.scene.tags == CLASSES.index("built_up")
+    cover = make_landscape(case.scene.spec).cover
     to_pixel = ~case.scene.sar.odc.geobox.affine
     for kind in KINDS:
         truth = case.truth.geometry[case.truth["kind"] == kind].to_numpy()
@@ -204,18 +206,23 @@ def count(score: Score, case: Planted, flags: gpd.GeoDataFrame) -> None:
             flags["kind"]
         ):
             continue
-        near = shapely.union_all(shapely.buffer(truth, NEAR_M))
-        right = shapely.intersects(own, near)
+        # a flood is right as a change, too: what it is called is another question
+        alike = ("change", "flood") if kind in ("change", "flood") else (kind,)
+        meant = case.truth.geometry[case.truth["kind"].isin(alike)].to_numpy()
+        every = flags.geometry[flags["kind"].isin(alike)].to_numpy()
+        right = shapely.intersects(own, shapely.union_all(shapely.buffer(meant, NEAR_M)))
         score[kind][0] += len(truth)
         for shape in truth:
-            seen = shapely.union_all(own[shapely.intersects(own, shape.buffer(NEAR_M))])
+            seen = shapely.union_all(every[shapely.intersects(every, shape.buffer(NEAR_M))])
             least = 0 if kind == "bright_target" else COVERED * shape.area
             score[kind][1] += (
-                bool(len(own)) and not seen.is_empty and (seen.intersection(shape).area >= least)
+                bool(len(every)) and not seen.is_empty and (seen.intersection(shape).area >= least)
             )
         score[kind][2] += len(own)
         score[kind][3] += int(right.sum())
-        score[kind][4] += sum(on(structures, to_pixel, shape) for shape in own[~right])
+        for number, covers in ((4, BUILT), (5, WOODS)):
+            mask = np.isin(cover, covers)
+            score[kind][number] += sum(on(mask, to_pixel, shape) for shape in own[~right])
 
 
 def on(mask: Mask, to_pixel: Any, shape: Any, reach: int = 3) -> bool:
