@@ -65,6 +65,7 @@ class BlockJob:
         layers: dict[str, tuple[Bytes, int]] = {
             **{name: (layer, 1) for name, layer in self._mapped(opened, raw, block, outer).items()},
             "bright": (self._bright(own, block, outer), 1),
+            "radar": (to_grey(own[block.within(outer)], self.translator_norm)[None], 1),
             "sar": (self._quicklook(own[block.within(outer)]), self.thin),
         }
         if self.changes:
@@ -165,6 +166,7 @@ def staged_layers(optical_bands: int, thin: int, *, changes: bool) -> dict[str, 
         "tags": Layer(1, 255),
         "score": Layer(1, 255),
         "bright": Layer(1, 0),
+        "radar": Layer(1, 0),
         "sar": Layer(1, 0, factor=thin),
     }
 
