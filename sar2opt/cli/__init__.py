@@ -12,6 +12,7 @@ from sar2opt.cli.console import err
 from sar2opt.cli.model import evaluate, models_app, pairs_app, train
 from sar2opt.cli.scene import config, info, prepare, run, synth
 from sar2opt.cli.search import search
+from sar2opt.cli.serve import serve
 from sar2opt.errors import Sar2optError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ def options(
     """Options of all commands; ``main`` reads ``--debug``."""
 
 
-for command in (run, batch, info, search, prepare, config, synth, train, evaluate):
+for command in (run, batch, info, search, prepare, config, synth, train, evaluate, serve):
     app.command()(command)
 app.command("despeckle", help="Prepare a scene without speckle.")(prepare)
 app.add_typer(models_app, name="models")
