@@ -28,14 +28,15 @@ def evidence(
     if any(catalogue.file(product, path.name) is None for path in (paths[which], paths["optical"])):
         return None
     with rasterio.open(paths["optical"]) as cog:
-        geobox = GeoBox(cog.shape, cog.transform, cog.crs.to_wkt())
+        crs = cog.crs.to_wkt()
+        geobox = GeoBox(cog.shape, cog.transform, crs)
 
     def read_sar(y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint8]:
         with rasterio.open(paths["sar"]) as cog:
             pixels: npt.NDArray[np.uint8] = cog.read(1, window=((y0, y1), (x0, x1)))
         return pixels
 
-    outline = place.to_crs(geobox.crs.to_wkt()).geometry.iloc[0]
+    outline = place.to_crs(crs).geometry.iloc[0]
     crops = crop_pictures(paths, read_sar if which == "sar" else None, geobox, outline)
     crop = crops[which].convert("RGB")
     factor = -(-_LEAST_SIDE // max(1, min(crop.size)))

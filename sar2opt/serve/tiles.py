@@ -69,8 +69,11 @@ class ProductTiler(TilerFactory):
     """titiler's factory without statistics, crops and previews, which have no bounded cost."""
 
     def register_routes(self) -> None:
-        """Register information, tile sets, tiles, TileJSON and the value at a point."""
-        for register in (self.info, self.tilesets, self.tile, self.tilejson, self.point):
+        """Register information, tile sets, tiles and TileJSON."""
+        routes: tuple[Callable[[], None], ...] = (
+            self.info, self.tilesets, self.tile, self.tilejson
+        )  # fmt: skip
+        for register in routes:
             register()
 
 
