@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
+from rio_tiler.errors import TileOutsideBounds
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
@@ -21,7 +22,7 @@ from sar2opt.serve.evidence import evidence
 from sar2opt.serve.features import MOST, LayerName, Wanted
 from sar2opt.serve.guard import REPORT_POLICY, Guard, TileCache, page_policy
 from sar2opt.serve.layers import FILE_OF, legend
-from sar2opt.serve.tiles import tile_router
+from sar2opt.serve.tiles import EMPTY_TILE, tile_router
 
 STATIC = Path(__file__).with_name("static")
 LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
@@ -46,6 +47,7 @@ def make_app(folder: Path, access: Access | None = None) -> FastAPI:
     app.include_router(tile_router(catalogue))
     add_exception_handlers(app, DEFAULT_STATUS_CODES)
     app.add_exception_handler(LayerError, _refused)
+    app.add_exception_handler(TileOutsideBounds, _nothing)
     _add_products(app, catalogue)
     _add_vectors(app, catalogue)
     _add_stac(app, catalogue)
@@ -72,6 +74,10 @@ def make_app(folder: Path, access: Access | None = None) -> FastAPI:
 
 def _refused(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, 400)
+
+
+def _nothing(_: Request, error: Exception) -> Response:
+    return Response(EMPTY_TILE, media_type="image/png")  # maps ask around the edges too
 
 
 def _base(request: Request) -> str:

@@ -6,6 +6,7 @@ from the name of the scene and of the layer. There is no ``url=``, no expression
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from attrs import define
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from morecantile.defaults import TileMatrixSets
 from morecantile.defaults import tms as all_tile_matrix_sets
+from PIL import Image
 from rio_tiler.models import ImageData
 from titiler.core.dependencies import DefaultDependency
 from titiler.core.factory import TilerFactory
@@ -30,6 +32,16 @@ _GDAL = {
     "GDAL_CACHEMAX": 128_000_000,
     "GDAL_NUM_THREADS": "1",
 }
+
+
+def _empty_tile() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("LA", (256, 256)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+EMPTY_TILE = _empty_tile()
+"""What lies outside a scene, as PNG."""
 
 LayerName = Literal["optical", "sar", "tags", "trust", "veil"]
 Layer = Annotated[LayerName, Path(description="which picture of the scene")]

@@ -54,7 +54,8 @@ async function showScene(jump) {
   drawTimes();
   drawPictures(products);
   if (jump) fit(product.bbox, false);
-  await Promise.all([loadFound(product, legend), drawObjects(product, legend.classes)]);
+  drawObjects(product, legend.classes).catch(failed);
+  await loadFound(product, legend);
 }
 
 function radios(side) {

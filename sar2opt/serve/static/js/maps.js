@@ -43,7 +43,7 @@ function makeMap(container, shown) {
 
 export const maps = { left: makeMap("left", "left"), right: makeMap("right", "right") };
 export const both = (work) => Object.values(maps).forEach(work);
-export const ready = Promise.all(Object.values(maps).map((map) => map.once("load")));
+export const ready = Promise.all(Object.values(maps).map((map) => map.once("style.load")));
 
 let moving = false;
 for (const [one, other] of [[maps.left, maps.right], [maps.right, maps.left]]) {
