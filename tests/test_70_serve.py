@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -508,3 +509,39 @@ def test_the_command_says_what_listening_to_all_means(
     code, _, errors = cli("serve", out, "--port", "0")
     assert errors.startswith("http://127.0.0.1:")
     assert "everybody" not in errors
+
+
+# ---- what the documentation says -----------------------------------------------------------------
+
+GUIDE = (Path(__file__).parent.parent / "docs" / "dashboard.md").read_text(encoding="utf-8")
+EXAMPLES = sorted(set(re.findall(r"http://127\.0\.0\.1:8000([^\s\"`]+)", GUIDE)))
+
+
+def filled(path: str, bounds: tuple[float, ...]) -> str:
+    """Return an address of the guide for the scene that is served here."""
+    z, x, y = tile_in_the_middle(bounds).split("/")
+    names = {"z": z, "x": x, "y": y, "level": z, "col": x, "row": y}
+    for name, value in names.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path.replace("harbour", "planted").partition("#")[0]
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
+def test_the_addresses_of_the_guide_answer(
+    path: str, client: TestClient, bounds: tuple[float, ...]
+) -> None:
+    answer = client.get(filled(path, bounds))
+    assert answer.status_code == 200
+    kinds = {".png": "image/png", ".xml": "application/xml", "geojson": "application/geo+json"}
+    wanted = next((kind for end, kind in kinds.items() if end in path), "text/html")
+    assert answer.headers["content-type"].startswith(wanted)
+
+
+def test_the_table_of_addresses_is_true(client: TestClient, bounds: tuple[float, ...]) -> None:
+    rows = re.findall(r"^\| (`/.*?`) \|", GUIDE, re.MULTILINE)
+    paths = [path for row in rows for path in re.findall(r"`(/[^`]+)`", row)]
+    assert len(paths) >= 10
+    for path in paths:
+        path = path.replace("SCENE", "planted").replace("LAYER", "veil")
+        answer = client.get(filled(path.replace("NAME", "planted.json"), bounds))
+        assert answer.status_code == 200, path
