@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from attrs import define
-from fastapi import APIRouter, Depends, HTTPException, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from morecantile.defaults import TileMatrixSets
 from morecantile.defaults import tms as all_tile_matrix_sets
 from PIL import Image
@@ -58,6 +58,17 @@ class Sampling(DefaultDependency):
         """Return what rio-tiler takes."""
         method = "nearest" if self.layer == "tags" else "bilinear"
         return {"resampling_method": method, "reproject_method": method}
+
+
+@dataclass
+class Encoding(DefaultDependency):
+    """How a tile is packed: PNG lightly, for texture hardly gets smaller by more work."""
+
+    request: Request
+
+    def as_dict(self, exclude_none: bool = True) -> dict[str, Any]:
+        """Return what GDAL's driver takes."""
+        return {"zlevel": 1} if self.request.url.path.endswith(".png") else {}
 
 
 def colours(layer: Layer) -> Palette | None:
@@ -109,7 +120,7 @@ def tile_router(catalogue: Catalogue) -> APIRouter:
         tile_dependency=DefaultDependency,
         colormap_dependency=colours,
         process_dependency=mark,  # type: ignore[arg-type]  # any function of an image will do
-        render_dependency=DefaultDependency,
+        render_dependency=Encoding,
         environment_dependency=lambda: _GDAL,
         supported_tms=TileMatrixSets(
             {name: all_tile_matrix_sets.get(name) for name in ("WebMercatorQuad", "WorldCRS84Quad")}
