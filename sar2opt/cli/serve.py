@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +37,11 @@ def serve(
         raise ConfigError(f"serve needs {missing[0]}: pip install 'sar2opt[serve]'")
     _check(token, cors or [])
     import uvicorn
+    from rasterio.errors import NotGeoreferencedWarning
 
     from sar2opt.serve.app import LOCAL, Access, make_app
 
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # of PNG, which has no place
     local = host in LOCAL
     app = make_app(folder, Access(token, tuple(cors or ()), LOCAL if local else ("*",)))
     listening = _listen(host, port)

@@ -41,7 +41,8 @@ export function drawPictures(products) {
   for (const side of ["left", "right"]) {
     const product = products.get((side === "left" && state.before) || state.scene);
     setRaster(maps[side], "picture", product, state[side]);
-    setRaster(maps[side], "veil", product, state.veil > 0 ? "veil" : "");
+    const doubted = state.veil > 0 && state[side] === "optical"; // trust is trust in the generated image
+    setRaster(maps[side], "veil", product, doubted ? "veil" : "");
   }
   drawOpacity();
 }
