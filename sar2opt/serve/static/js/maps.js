@@ -66,7 +66,9 @@ export function fit(bounds, animate = true) {
 }
 
 export function fly(lon, lat) {
-  maps.right.flyTo({ center: [lon, lat], zoom: Math.max(maps.right.getZoom(), 14), speed: 1.6 });
+  const hidden = Math.abs(state.swipe - 50) < 8; // the place would come to lie under the swipe
+  const zoom = Math.max(maps.right.getZoom(), 14);
+  maps.right.flyTo({ center: [lon, lat], zoom, speed: 1.6, offset: [hidden ? 90 : 0, 0] });
 }
 
 export function recolour() {
