@@ -98,6 +98,25 @@ def test_what_is_no_stac_item_is_passed_over(text: str, out: Path, tmp_path: Pat
     assert Catalogue(tmp_path).products() == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bbox": [1, 2, 3]},
+        {"bbox": [0, 0, float("inf"), 1]},
+        {"properties": {"datetime": "yesterday"}},
+        {"assets": {"optical": 1}},
+        {"assets": []},
+    ],
+)
+def test_a_damaged_item_does_not_stop_the_others(
+    change: dict[str, Any], out: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "earlier" / "earlier.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert [one.key for one in Catalogue(tmp_path).products()] == ["planted"]
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such folder"):
         make_app(tmp_path / "nothing")
@@ -402,6 +421,48 @@ def test_links_that_lead_out_are_not_followed(out: Path, tmp_path: Path) -> None
         assert client.get("/files/copy~planted/planted_trust.tif").status_code == 404
         assert client.get("/vectors/copy~planted/objects.geojson").status_code == 404
         assert client.get("/products/copy~planted/optical/info").status_code == 200
+
+
+def test_what_only_has_the_name_of_a_raster_is_not_opened(out: Path, tmp_path: Path) -> None:
+    """GDAL would follow a VRT to any file and address."""
+    shutil.copytree(out / "planted", tmp_path / "planted")
+    source = f"<SourceFilename>{out / 'earlier' / 'earlier_trust.tif'}</SourceFilename>"
+    (tmp_path / "planted" / "planted_trust.tif").write_text(
+        '<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1">'
+        f"<SimpleSource>{source}</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    (tmp_path / "planted" / "planted.gpkg").write_text("<OGRVRTDataSource/>")
+    with TestClient(make_app(tmp_path), base_url=HOST) as client:
+        assert client.get("/products/planted/trust/info").status_code == 404
+        assert client.get("/vectors/planted/objects.geojson").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tiles/WebMercatorQuad/1000000000/0/0.png",
+        "tiles/WebMercatorQuad/-1/0/0.png",
+        "tiles/WebMercatorQuad/25/0/0.png",
+        "WMTSCapabilities.xml?zooms=0-1000000000",
+        "tiles/Nonsense/1/0/0.png",
+    ],
+)
+def test_zooms_beyond_any_map_are_refused(path: str, client: TestClient) -> None:
+    assert client.get(f"/products/planted/sar/{path}").status_code == 422
+
+
+def test_the_memory_of_tiles_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sar2opt.serve.guard._KEPT_BYTES", 10_000)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"t"})
+
+    cache = TileCache(app, lambda path: 1)
+    client = TestClient(cache)
+    for number in range(50):
+        client.get(f"/a/tiles/1?{number}")
+    assert 0 < len(cache._kept) <= 5
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])

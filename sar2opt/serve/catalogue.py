@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,6 +24,10 @@ _DEPTH = 4  # folders below the root
 _MOST_FOLDERS = 20_000
 _MOST_BYTES = 16_000_000  # of a STAC item
 _FRESH_S = 2.0
+_BEGINNINGS = {
+    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    ".gpkg": (b"SQLite format 3\0",),
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class Catalogue:
     def file(self, product: Product, name: str) -> Path | None:
         """Return the path of a file of a product, or None if it may not be read."""
         path = product.folder / name
-        return path if name in product.files and self._inside(path) else None
+        allowed = name in product.files and self._inside(path) and _is_what_it_says(path)
+        return path if allowed else None
 
     def _look(self) -> dict[str, Product]:
         found: dict[str, Product] = {}
@@ -116,12 +122,22 @@ class Catalogue:
         try:
             item = json.loads(path.read_bytes())
             west, south, east, north = (float(edge) for edge in item["bbox"])
-            whole = west <= east and south <= north and item["properties"]["datetime"]
-            assert isinstance(item["assets"], dict)
-        except (ValueError, TypeError, KeyError, AssertionError, RecursionError):
+            whole = -180 <= west <= east <= 180 and -90 <= south <= north <= 90
+            datetime.fromisoformat(item["properties"]["datetime"])
+            assert all(isinstance(asset, dict) for asset in item["assets"].values())
+        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError):
             return None
         return Product(key, scene, path.parent, item, stamp) if whole else None
 
     def _inside(self, path: Path) -> bool:
         """Return whether a file, links followed, lies under the root."""
         return path.is_file() and path.resolve().is_relative_to(self.root)
+
+
+def _is_what_it_says(path: Path) -> bool:
+    """Return whether a file begins as its kind does: GDAL would open others, a VRT say, too.
+
+    A VRT names further files, on this machine or on others.
+    """
+    with path.open("rb") as file:
+        return file.read(16).startswith(_BEGINNINGS.get(path.suffix, (b"",)))

@@ -124,8 +124,12 @@ class TileCache:
     def _put(self, key: tuple[str, bytes, int], tile: tuple[Message, bytes]) -> None:
         with self._lock:
             if key not in self._kept:
-                self._bytes += len(tile[1])
+                self._bytes += _size(key, tile)
             self._kept[key] = tile
             while self._bytes > _KEPT_BYTES:
-                _, (_, dropped) = self._kept.popitem(last=False)
-                self._bytes -= len(dropped)
+                self._bytes -= _size(*self._kept.popitem(last=False))
+
+
+def _size(key: tuple[str, bytes, int], tile: tuple[Message, bytes]) -> int:
+    """Return about how many bytes a kept tile takes, its address and its headers included."""
+    return len(tile[1]) + len(key[0]) + len(key[1]) + 2000

@@ -27,6 +27,7 @@ from sar2opt.serve.watermark import watermark
 
 PREFIX = "/products/{scene}/{layer}"
 MOST_PIXELS = 1024  # side of a tile
+DEEPEST = 24
 _GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no side-car files, of whomever they may be
     "GDAL_CACHEMAX": 128_000_000,
@@ -82,9 +83,14 @@ def mark(layer: Layer) -> Callable[[ImageData], ImageData] | None:
 
 
 def check_size(
-    tilesize: Annotated[int | None, Query(gt=0, le=MOST_PIXELS)] = None,
+    request: Request, tilesize: Annotated[int | None, Query(gt=0, le=MOST_PIXELS)] = None
 ) -> None:
-    """Refuse tiles that are larger than anything a map needs."""
+    """Refuse tiles that are larger, or of a deeper zoom, than anything a map needs."""
+    zoom = str(request.path_params.get("z", ""))
+    if zoom and not (zoom.isdecimal() and len(zoom) < 3 and int(zoom) <= DEEPEST):
+        raise HTTPException(422, f"the zoom goes from 0 to {DEEPEST}")
+    if "zooms" in request.query_params:
+        raise HTTPException(422, "zooms are those of the scene")
 
 
 @define(kw_only=True)
