@@ -20,8 +20,9 @@ FLOORS = {
     "scenes": 4, "overlay": 4, "products": 4, "synth": 4,
     "nets": 5, "prepare": 5, "vectorise": 5,
     "pipeline": 6, "training": 6,
-    "cli": 7, "serve": 7,
-    "__main__": 8,
+    "serve": 7,
+    "cli": 8,
+    "__main__": 9,
 }  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 TORCH_ROOMS = {"nets", "training"}

@@ -13,6 +13,7 @@ from sar2opt.cli.model import evaluate, models_app, pairs_app, train
 from sar2opt.cli.overlay import anomalies, objects, tag
 from sar2opt.cli.scene import config, info, prepare, run, synth
 from sar2opt.cli.search import search
+from sar2opt.cli.serve import serve
 from sar2opt.errors import Sar2optError
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ def options(
 
 
 for command in (
-    run, batch, info, search, prepare, tag, objects, anomalies, config, synth, train, evaluate,
+    run, batch, info, search, prepare, tag, objects, anomalies, config, synth, train, evaluate, serve,
 ):  # fmt: skip
     app.command()(command)
 app.command("despeckle", help="Prepare a scene without speckle.")(prepare)

@@ -81,6 +81,7 @@ class BlockJob:
             layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
         if self.wanted.image:
             power = own[block.within(outer)]
+            layers["radar"] = (to_grey(power, self.translator_norm)[None], 1)
             layers["sar"] = (self._quicklook(power), self.thin)
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
@@ -204,6 +205,7 @@ def staged_layers(
         layers |= {
             "optical": Layer(optical_bands, 0),
             "trust": Layer(1, 255),
+            "radar": Layer(1, 0),
             "sar": Layer(1, 0, factor=thin),
             "power": Layer(1, 0),
         }

@@ -18,6 +18,7 @@ from sar2opt.pipeline.plan import RunPlan
 from sar2opt.products.cog import (
     GREY,
     OPTICAL,
+    SAR,
     TAGS,
     TRUST,
     CogProfile,
@@ -83,11 +84,12 @@ def publish(
 def _write_rasters(
     plan: RunPlan, paths: dict[str, Path], progress: Progress | None
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Write the three COGs side by side; return how often each value occurs in each."""
+    """Write the COGs side by side; return how often each value occurs in each."""
     profiles: dict[Product, CogProfile] = {
         "optical": GREY if plan.optical_bands == 1 else OPTICAL,
         "trust": TRUST,
         "tags": TAGS,
+        "sar": SAR,
     }
     rows, cols = plan.blocks.shape
     total, done = len(profiles) * rows * cols, 0
@@ -99,7 +101,8 @@ def _write_rasters(
             progress("writing rasters", done, total)
 
     def write(name: Product) -> npt.NDArray[np.int64]:
-        source = StagedSource(plan.staging.array(name), plan.staging.array("trust"))
+        staged = "radar" if name == "sar" else name  # "sar" is staged small, for the preview
+        source = StagedSource(plan.staging.array(staged), plan.staging.array("trust"))
         tags, geobox = plan.facts.tags(name), plan.facts.geobox
         write_cog(paths[name], source.read, geobox, profiles[name], tags, progress=count)
         return source.counts

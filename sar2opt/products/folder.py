@@ -26,6 +26,7 @@ FILES = {
     "tags": "{}_tags.tif",
     "tag_names": "{}_tags.tif.aux.xml",
     "tags_style": "{}_tags.qml",
+    "sar": "{}_sar.tif",
     "vectors": "{}.gpkg",
     "stac": "{}.json",
     "preview": "{}_preview.png",

@@ -40,6 +40,13 @@ GREY = CogProfile(
     nodata=None,
     predictor=True,
 )
+SAR = CogProfile(
+    bands=("backscatter for display",),
+    colours=(ColorInterp.gray,),
+    overviews="average",
+    nodata=None,
+    predictor=True,
+)
 TRUST = CogProfile(
     bands=("trust in the generated image",),
     colours=(ColorInterp.gray,),

@@ -42,6 +42,7 @@ ASSETS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "tags": ("Generated land cover", _COG, ("data", "classification")),
     "tag_names": ("Class names for GDAL", "application/xml", ("metadata",)),
     "tags_style": ("Colours and class names for QGIS", "application/xml", ("metadata",)),
+    "sar": ("Radar backscatter for display, as it was measured", _COG, ("overview",)),
     "vectors": ("Objects, anomalies and footprint", pystac.MediaType.GEOPACKAGE.value, ("data",)),
     "preview": ("Preview", pystac.MediaType.PNG.value, ("overview",)),
     "report": ("Report", pystac.MediaType.HTML.value, ("metadata",)),
@@ -136,8 +137,9 @@ def _asset(key: str, path: Path, facts: Facts) -> pystac.Asset:
     extra: dict[str, Any] = {"file:size": path.stat().st_size, "file:checksum": _multihash(path)}
     if media_type == _COG:
         model = facts.model("tagger" if key == "tags" else "translator")
-        extra |= {"sar2opt:generated": True, "processing:level": "L4"}
-        extra |= {"mlm:name": model.name} if model else {}
+        if key != "sar":
+            extra |= {"sar2opt:generated": True, "processing:level": "L4"}
+            extra |= {"mlm:name": model.name} if model else {}
         extra |= _bands(path, facts.geobox)
     if key == "tags":
         extra["classification:classes"] = _classes()

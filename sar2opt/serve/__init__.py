@@ -1,0 +1,1 @@
+"""The dashboard: tiles, vectors, a STAC catalogue and one web page over finished products."""

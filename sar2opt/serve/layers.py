@@ -1,0 +1,63 @@
+"""What is drawn: the raster layers, and the colours, which are those of the products."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sar2opt.products.classes import CLASSES
+from sar2opt.products.facts import GENERATED
+from sar2opt.products.pictures import TRUST_STOPS, tag_palette, trust_palette
+from sar2opt.products.preview import MARK
+from sar2opt.products.styles import STYLES
+
+Palette = dict[int, tuple[int, int, int, int]]
+
+FILE_OF = {"optical": "optical", "sar": "sar", "tags": "tags", "trust": "trust", "veil": "trust"}
+"""The product of ``folder.FILES`` that a raster layer is drawn from."""
+
+TITLES = {
+    "sar": "Radar",
+    "optical": "Generated",
+    "tags": "Land cover",
+    "trust": "Trust",
+    "veil": "Veil: where not to believe the generated image",
+}
+_VEIL_FULL = 225  # of 255: even where there is no trust at all, something is seen
+
+
+@cache
+def palette(layer: str) -> Palette | None:
+    """Return red, green, blue and alpha for each value, or None for an image.
+
+    The veil is the colour of no trust, the more opaque the less the trust.
+    """
+    if layer == "tags":
+        colours = tag_palette()
+        return {entry.code: (*map(int, colours[entry.code]), 255) for entry in CLASSES}  # type: ignore[misc]
+    if layer == "trust":
+        colours = trust_palette()
+        return {value: (*map(int, colours[value]), 255) for value in range(101)}  # type: ignore[misc]
+    if layer == "veil":
+        return {
+            value: (*TRUST_STOPS[0], round(_VEIL_FULL * (1 - value / 100))) for value in range(101)
+        }
+    return None
+
+
+def legend() -> dict[str, Any]:
+    """Return what the page needs to draw and to explain, taken from the products' own tables."""
+    return {
+        "mark": MARK,
+        "generated": dict(GENERATED),
+        "layers": TITLES,
+        "classes": [
+            {"name": c.name, "title": c.title, "colour": c.hex, "description": c.description}
+            for c in CLASSES
+        ],
+        "kinds": [
+            {"name": s.value, "title": s.label, "colour": "#{:02x}{:02x}{:02x}".format(*s.fill)}
+            for s in STYLES["anomalies"].symbols
+        ],
+        "trust": ["#{:02x}{:02x}{:02x}".format(*stop) for stop in TRUST_STOPS],
+    }
