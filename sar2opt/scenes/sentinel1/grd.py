@@ -58,14 +58,17 @@ def open_product(path: Path, settings: SceneSettings) -> Opened:
     return _open(path, settings)[0]
 
 
-def terrain(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray | None:
-    """Return what the radar saw of the terrain, as ``terrain_layers`` says; None without one."""
+def read_with_terrain(
+    path: Path, settings: SceneSettings, chunks: int
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return the scene, and what the radar saw of the terrain, as ``open_with_terrain`` says."""
     scene, warped = _open(path, settings)
     seen = seen_terrain(warped)
     if seen is None:
-        return None
+        return scene.raster(chunks), None
     attrs = {**scene.attrs, "quantity": "terrain"}
-    return replace(scene, source=seen, names=LAYERS, attrs=attrs).raster(chunks)
+    layers = replace(scene, source=seen, names=LAYERS, attrs=attrs)
+    return scene.raster(chunks), layers.raster(chunks)
 
 
 def _open(path: Path, settings: SceneSettings) -> tuple[Opened, WarpedSource]:
