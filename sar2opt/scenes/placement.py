@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyproj
 import rasterio
 from odc.geo.geobox import GeoBox
@@ -21,6 +22,11 @@ def scene_geobox(source: rasterio.DatasetReader) -> GeoBox:
         raise PlacementError(
             f"{name}: the grid is rotated, mirrored or south-up: "
             "resample it first (gdalwarp -t_srs EPSG:... in.tif out.tif)"
+        )
+    if source.transform.is_degenerate or not np.isfinite(source.transform).all():
+        raise PlacementError(
+            f"{name}: its pixels have no size: "
+            "if you know the corners, write them in (gdal_edit.py -a_ullr ... in.tif)"
         )
     crs = _horizontal(source.crs, name)
     if crs.is_geographic:
