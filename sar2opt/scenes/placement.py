@@ -9,6 +9,8 @@ from odc.geo.geobox import GeoBox
 
 from sar2opt.errors import PlacementError
 
+_FINEST = 1e-12  # of the coordinates: pixels that are smaller cannot be told from one another
+
 
 def scene_geobox(source: rasterio.DatasetReader) -> GeoBox:
     """Return the grid of an open raster file; raises ``PlacementError`` if it has none.
@@ -23,7 +25,8 @@ def scene_geobox(source: rasterio.DatasetReader) -> GeoBox:
             f"{name}: the grid is rotated, mirrored or south-up: "
             "resample it first (gdalwarp -t_srs EPSG:... in.tif out.tif)"
         )
-    if source.transform.is_degenerate or not np.isfinite(source.transform).all():
+    size = min(source.transform.a, -source.transform.e)
+    if not size > _FINEST * np.abs(source.bounds).max():  # nor where they reach to infinity
         raise PlacementError(
             f"{name}: its pixels have no size: "
             "if you know the corners, write them in (gdal_edit.py -a_ullr ... in.tif)"
