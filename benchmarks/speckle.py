@@ -7,7 +7,8 @@ On simulated truth (``sar2opt.synth``) speckle is drawn anew, so all is known:
 - **ENL**: mean^2 / variance on an even surface. **bias**: mean of the filtered over that of the
   truth. **ratio**: mean of noisy over filtered, 1 if speckle alone was taken away (Oliver and
   Quegan 2004, ch. 6; Gomez, Ospina and Frery, Unassisted quantitative evaluation of despeckling
-  filters, Remote Sensing 9(4), 2017).
+  filters, Remote Sensing 9(4), 2017). **level**: mean of filtered over that of noisy, over the
+  landscape, whose towns have bright points.
 - **edges**: the correlation, over a landscape, of what a Laplacian finds in the truth and in the
   filtered scene, both in dB: 1 is all edges kept, and no others (the beta of F. Sattar,
   L. Floreby, G. Salomonsson and B. Lovstrom, IEEE Trans. Image Processing 6(6), 1997).
@@ -70,8 +71,8 @@ OTB_FILTERS = {
 }
 DERAMP = 2.0  # what sar2opt's Frost filter has as damping
 SIDE, CROP, LOOKED, ROUNDS = 512, 2048, 4, 3
-COLUMNS = ("ENL", "bias", "ratio", "edges", "error_db", "real_ENL", "real_ratio", "real_edges",
-           "mpx_per_s", "mpx_per_cpu_s")  # fmt: skip
+COLUMNS = ("ENL", "bias", "ratio", "level", "edges", "error_db", "real_ENL", "real_ratio",
+           "real_edges", "mpx_per_s", "mpx_per_cpu_s")  # fmt: skip
 
 
 def ours(looks: float) -> dict[str, Filter]:
@@ -152,11 +153,13 @@ def on_truth(apply: Filter, looks: float) -> dict[str, float]:
     smooth = apply(even)
     spec = SceneSpec(shape=(SIDE, SIDE))
     truth = expected_power(make_landscape(spec), spec)[0][0]
-    landscape = apply(truth * draw_speckle(rng, truth.shape, looks))
+    noisy = truth * draw_speckle(rng, truth.shape, looks)
+    landscape = apply(noisy)
     return {
         "ENL": float(smooth.mean(dtype=float) ** 2 / smooth.var(dtype=float)),
         "bias": float(smooth.mean(dtype=float) / 0.05),
         "ratio": float((even / smooth).mean(dtype=float)),
+        "level": float(landscape.mean(dtype=float) / noisy.mean(dtype=float)),
         "edges": edges_kept(truth, landscape),
         "error_db": float(np.sqrt(np.mean((to_db(landscape) - to_db(truth)) ** 2))),
     }

@@ -20,7 +20,7 @@ from sar2opt.products.backscatter import Write, backscatter_cog, check_target
 from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import to_db
 from sar2opt.sar.speckle import SpeckleFilter
-from sar2opt.scenes import open_scene, terrain_layers
+from sar2opt.scenes import open_with_terrain
 from sar2opt.tiles.apply import read_padded
 from sar2opt.tiles.engine import run_blocks
 from sar2opt.tiles.plan import Plan, Window
@@ -67,8 +67,7 @@ def prepare_scene(
     despeckle = None
     if job.filter != "none":
         despeckle = SpeckleFilter(job.filter, job.window, 1.0 if asked is None else asked)
-    how = {**job.how, "chunks": _WHOLE}
-    scene, layers = open_scene(job.scene, **how), terrain_layers(job.scene, **how)
+    scene, layers = open_with_terrain(job.scene, **{**job.how, "chunks": _WHOLE})
     if layers is not None:
         check_target(terrain_file(job.out), job.scene, overwrite=job.overwrite)
     notes = list(scene.attrs["assumptions"])

@@ -21,8 +21,10 @@ carried beside the data.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import odc.geo.xr  # noqa: F401  registers the .odc accessor
 import xarray as xr
@@ -126,10 +128,43 @@ def describe(raster: xr.DataArray) -> dict[str, Any]:
     }
 
 
-def take_band(raster: xr.DataArray, name: str) -> xr.DataArray:
-    """Return one band of a raster, as ``(1, y, x)``.
+@dataclass(frozen=True)
+class _Band:
+    """One band of a lazy raster, read by windows.
 
-    By a slice: of what Dask takes by name, it computes whole chunks, however little is wanted.
+    Dask (2026.8) merges one slice with the read that it is made of, not two in a row: of a band,
+    and then of a window of it, it would compute the whole band for each window.
     """
+
+    data: Any  # Dask, (band, y, x)
+    index: int
+
+    ndim = 3
+
+    @property
+    def dtype(self) -> Any:
+        return self.data.dtype
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return 1, self.data.shape[1], self.data.shape[2]
+
+    def __getitem__(self, at: tuple[Any, ...]) -> Any:
+        window = self.data[self.index : self.index + 1, at[1], at[2]]
+        return window.compute(scheduler="synchronous")[at[0]]  # in the thread of the task it is in
+
+
+def take_band(raster: xr.DataArray, name: str) -> xr.DataArray:
+    """Return one band of a raster, as ``(1, y, x)``; of a lazy one, windows are read alone."""
     index = [str(band) for band in raster.band.values].index(name)
-    return raster[index : index + 1]
+    taken = raster[index : index + 1]
+    if raster.chunks is None or len(raster) == 1:
+        return taken
+    lazy = da.from_array(
+        _Band(raster.data, index),
+        chunks=taken.chunks,
+        name=f"band-{index}-{raster.data.name}",
+        meta=np.empty((0, 0, 0), raster.dtype),
+        inline_array=True,
+    )
+    return taken.copy(data=lazy)

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from scene_files import speckled, write
 
 from sar2opt.errors import SceneError
+from sar2opt.raster import take_band
 from sar2opt.scenes import open_scene
 from sar2opt.scenes.blocks import BlockSource
+from sar2opt.tiles.apply import read_padded
+from sar2opt.tiles.plan import Window
 
 # odc-geo and rasterio multiply affine matrices with *, which affine 3.1 will deprecate
 
@@ -44,6 +47,27 @@ def test_a_slice_reads_that_slice_only(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(BlockSource, "read", spy)
     scene[:, 10:30, 130:140].compute(scheduler="synchronous")
     assert windows == [(10, 130, 20, 10)]
+
+
+def test_a_window_of_one_band_of_several_reads_that_window_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "s.tif", POWER, POWER / 7, names=("vv", "vh"))
+    scene = open_scene(path, scale="power", chunks=2**24)
+    windows = []
+    read = BlockSource.read
+
+    def spy(self: BlockSource, file: Any, window: Any) -> Any:
+        windows.append((self.bands, window.row_off, window.col_off, window.height, window.width))
+        return read(self, file, window)
+
+    monkeypatch.setattr(BlockSource, "read", spy)
+    for name, times in (("vv", 1), ("vh", 7)):
+        band = pickle.loads(pickle.dumps(take_band(scene, name)))
+        assert list(band.band.values) == [name]
+        power = read_padded(band, Window(10, 30, 130, 140))
+        np.testing.assert_allclose(power[0] * times, POWER[10:30, 130:140], rtol=1e-6)
+    assert windows == [((1,), 10, 130, 20, 10), ((2,), 10, 130, 20, 10)]
 
 
 @pytest.fixture(scope="module")

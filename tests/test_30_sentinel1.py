@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 
 from sar2opt.errors import BandError, ConfigError, SceneError
-from sar2opt.scenes import open_scene, scene_info
+from sar2opt.scenes import open_scene, open_with_terrain, scene_info
 from sar2opt.scenes.files import name_of
+from sar2opt.scenes.sentinel1 import grd
 from sar2opt.scenes.sentinel1.annotation import parse_annotation
 from sar2opt.scenes.sentinel1.luts import parse_calibration, parse_noise
 from sar2opt.scenes.sentinel1.source import Channel, GrdSource
 from sar2opt.scenes.sentinel1.xml import Tree
+
+DATA = Path(os.environ.get("SAR2OPT_DATA", Path(__file__).parents[2] / "shared" / "data"))
+PRODUCTS = DATA / "products"
 
 
 def window(quantity: str, *, old: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -223,6 +227,21 @@ def test_only_old_products_have_a_dark_rim(start: str, said: bool, tmp_path: Pat
     for keep in ("keep", "subtract"):  # noise of the new form: processed anew, without a rim
         notes = open_scene(safe, noise=keep).attrs["assumptions"]
         assert any("dark rim" in note for note in notes) == (said and keep == "keep")
+
+
+def test_scene_and_terrain_come_of_one_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+    safe = next(iter((PRODUCTS / "safe").glob("S1B_*.SAFE")), None)
+    if safe is None:
+        pytest.skip("needs products/safe of the shared data (SAR2OPT_DATA)")
+    opened = []
+    real = grd.open_container
+    monkeypatch.setattr(grd, "open_container", lambda path: opened.append(path) or real(path))
+    scene, layers = open_with_terrain(safe, dem=PRODUCTS / "dem/Rome-30m-DEM.tif")
+    assert opened == [safe]
+    assert layers is not None
+    assert list(layers.band.values) == ["local_incidence_deg", "layover_1_shadow_2"]
+    assert layers.odc.geobox == scene.odc.geobox
+    assert open_with_terrain(safe)[1] is None
 
 
 def test_terrain_flattening_wants_gamma_nought(tmp_path: Path) -> None:

@@ -40,8 +40,15 @@ app.add_typer(models_app, name="models")
 app.add_typer(pairs_app, name="pairs")
 
 
+def _silenced(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing where rasterio cannot log what GDAL says of a damaged file, as it is no text."""
+    if not isinstance(unraisable.exc_value, UnicodeDecodeError):
+        sys.__unraisablehook__(unraisable)
+
+
 def main() -> None:
     """Run the command line; an error is one line on stderr and exit code 2."""
+    sys.unraisablehook = _silenced
     try:
         app(prog_name="sar2opt")
     except Sar2optError as error:

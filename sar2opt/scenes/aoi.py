@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import geopandas as gpd
 import numpy as np
-import pyogrio
 import shapely
 from odc.geo.geobox import GeoBox
-from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
 from sar2opt.errors import LayerError
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 _PIECES = 64  # edges are cut before they are reprojected, so that they bend with the CRS
 _ROUNDING = 1e-6  # pixels
@@ -63,6 +64,10 @@ def _whole(first: float, last: float, size: int) -> slice:
 
 
 def _read_polygons(path: Path) -> gpd.GeoSeries:
+    import geopandas as gpd  # here, as most scenes are opened without an area of interest
+    import pyogrio
+    from pyogrio.errors import DataLayerError, DataSourceError
+
     if not path.exists():
         raise LayerError(f"{path}: no such file: give --aoi a vector file with polygons")
     try:

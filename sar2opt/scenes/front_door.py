@@ -79,11 +79,7 @@ def open_scene(
         "calibration": calibration, "noise": noise,
         "geocode": geocode, "crs": crs, "resolution": resolution, "like": like, "dem": dem,
     }  # fmt: skip
-    settings = parse_config(asked, SceneSettings, "open_scene")
-    if polarisation not in ("auto", *SAR_BANDS):
-        raise BandError(f"unknown polarisation '{polarisation}': say {', '.join(SAR_BANDS)}")
-    if chunks < 1:
-        raise ConfigError(f"chunks is {chunks}: it must be a positive number of pixels")
+    settings = _settings(asked, chunks)
     scene: xr.DataArray = _find_reader(Path(path)).read(anchored(Path(path)), settings, chunks)
     return scene
 
@@ -135,21 +131,20 @@ def _quantiles_db(power: Power) -> list[float] | None:
     return [round(float(value), 1) for value in np.quantile(valid, _QUANTILES)]
 
 
-def terrain_layers(path: str | Path, **how: Any) -> xr.DataArray | None:
-    """Return what the radar saw of the terrain, on the grid of ``open_scene(path, **how)``.
+def open_with_terrain(
+    path: str | Path, *, chunks: int = 1024, **how: Any
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return ``open_scene(path, **how)``, and what the radar saw of the terrain on its grid.
 
-    Bands ``local_incidence_deg`` and ``layover_1_shadow_2`` (0 is seen ground), NaN where the
-    radar did not look; lazy. None where the scene is not corrected by a terrain model. Raises what
-    ``open_scene`` does.
+    The latter has the bands ``local_incidence_deg`` and ``layover_1_shadow_2`` (0 is seen ground),
+    NaN where the radar did not look; lazy. None where the scene is not corrected by a terrain
+    model. Raises what ``open_scene`` does.
     """
-    chunks = how.pop("chunks", 1024)
-    settings = parse_config(how, SceneSettings, "terrain_layers")
-    if settings.dem is None:
-        return None
-    layers = getattr(_find_reader(Path(path)), "terrain", None)
-    if layers is None:
-        return None
-    found: xr.DataArray | None = layers(anchored(Path(path)), settings, chunks)
+    settings = _settings(how, chunks)
+    both = getattr(_find_reader(Path(path)), "read_with_terrain", None)
+    if both is None or settings.dem is None:
+        return open_scene(path, chunks=chunks, **how), None
+    found: tuple[xr.DataArray, xr.DataArray | None] = both(anchored(Path(path)), settings, chunks)
     return found
 
 
@@ -165,6 +160,17 @@ def is_scene(path: Path) -> bool:
         return _find_reader(path) is not None
     except SceneError:
         return False
+
+
+def _settings(asked: dict[str, Any], chunks: int) -> SceneSettings:
+    settings = parse_config(asked, SceneSettings, "open_scene")
+    if settings.polarisation not in ("auto", *SAR_BANDS):
+        raise BandError(
+            f"unknown polarisation '{settings.polarisation}': say {', '.join(SAR_BANDS)}"
+        )
+    if chunks < 1:
+        raise ConfigError(f"chunks is {chunks}: it must be a positive number of pixels")
+    return settings
 
 
 def _find_reader(path: Path) -> ModuleType:

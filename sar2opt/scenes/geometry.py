@@ -97,13 +97,15 @@ def grid_geometry(grid: GeolocationGrid, settings: SceneSettings) -> tuple[GridG
             )
         where = "the ellipsoid (height 0 m)"
         expected = metres * float(np.sqrt(np.mean(grid.height**2)))
+        sea = ""
     else:
         where = f"the heights of its geolocation grid ({low:.0f} to {high:.0f} m)"
         expected = metres * float(np.std(grid.height))
+        sea = f", ground at height 0 lies {metres * float(np.abs(grid.height).mean()):.0f} m off"
     return GridGeometry(grid, settings.geocode != "ellipsoid"), [
         f"geocoded at {where}, without a terrain model: ground h metres above or below lies "
         f"{metres:.2f} h off along the look direction (incidence {angle:.0f} degrees{known}); "
-        f"about {expected:.0f} m is expected from the spread of the grid's heights"
+        f"about {expected:.0f} m is expected from the spread of the grid's heights{sea}"
     ]
 
 

@@ -57,7 +57,12 @@ def open_tiff(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # refused below, in our words
         with open_raster(name) as file:
-            header = _header(file, _base(name), told or {})
+            try:
+                header = _header(file, _base(name), told or {})
+            except UnicodeDecodeError as error:
+                raise SceneError(
+                    f"{name}: its tags are no text: the file is damaged: fetch it again"
+                ) from error
             _refuse_unsuitable(file, header)
             place = gcp_grid(file) if in_radar_geometry(file) else scene_geobox(file)
             if not name.startswith("/vsi"):

@@ -8,6 +8,8 @@ grid of such files no place, and the wheels of rasterio come without it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,9 @@ class Hdf5Source:
         return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
-        with _open(Path(self.path)) as file:
-            try:
-                read = [
-                    _node(file, name, Path(self.path))[rows, cols] for name in self.datasets[bands]
-                ]
-            except (OSError, KeyError, TypeError) as error:
-                raise SceneError(f"{self.path}: damaged or cut off: fetch it again") from error
+        path = Path(self.path)
+        with _open(path) as file:
+            read = [_node(file, name, path)[rows, cols] for name in self.datasets[bands]]
         power = np.stack(read).astype(np.float32)
         power[~np.isfinite(power) | (power <= 0)] = np.nan
         if self.nodata is not None:
@@ -99,14 +97,17 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     return cut(opened, settings.aoi).raster(chunks)
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """Open a file; whatever h5py raises of it, here or while it is read, is damage."""
     try:
         import h5py
     except ImportError as error:
         raise SceneError(f"{path}: HDF5 needs h5py: pip install 'sar2opt[nisar]'") from error
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise SceneError(f"{path}: the HDF5 is damaged or cut off: fetch it again") from error
 
 

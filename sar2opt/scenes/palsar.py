@@ -7,6 +7,8 @@ tiles, ENVI rasters. Gamma nought in dB is 20 log10(DN) - 83 (JAXA).
 from __future__ import annotations
 
 import tarfile
+import zlib
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
 import xarray as xr
@@ -70,7 +72,7 @@ def _members(path: Path) -> list[str]:
                     raise SceneError(f"{path}: it holds more than a PALSAR tile does: unpack it")
                 if member.isfile() and ".." not in PurePosixPath(member.name).parts:
                     names.append(member.name)
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, LZMAError, OSError, EOFError, ValueError) as error:
         raise SceneError(f"{path}: the tar file is damaged or cut off: fetch it again") from error
     return names
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyproj
 import rasterio
 from odc.geo.geobox import GeoBox
 
 from sar2opt.errors import PlacementError
+
+_FINEST = 1e-12  # of the coordinates: pixels that are smaller cannot be told from one another
 
 
 def scene_geobox(source: rasterio.DatasetReader) -> GeoBox:
@@ -21,6 +24,12 @@ def scene_geobox(source: rasterio.DatasetReader) -> GeoBox:
         raise PlacementError(
             f"{name}: the grid is rotated, mirrored or south-up: "
             "resample it first (gdalwarp -t_srs EPSG:... in.tif out.tif)"
+        )
+    size = min(source.transform.a, -source.transform.e)
+    if not size > _FINEST * np.abs(source.bounds).max():  # nor where they reach to infinity
+        raise PlacementError(
+            f"{name}: its pixels have no size: "
+            "if you know the corners, write them in (gdal_edit.py -a_ullr ... in.tif)"
         )
     crs = _horizontal(source.crs, name)
     if crs.is_geographic:

@@ -10,12 +10,10 @@ import json
 import re
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib import request
 
-import pystac
 import xarray as xr
-from pystac.errors import STACError
 
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, SceneError
@@ -25,6 +23,9 @@ from sar2opt.scenes.files import address_of, name_of
 from sar2opt.scenes.folder import is_layer
 from sar2opt.scenes.mosaic import join
 from sar2opt.scenes.opened import Opened, cut
+
+if TYPE_CHECKING:
+    import pystac
 
 _MOST_BYTES = 20_000_000
 _WAIT_S = 20
@@ -78,6 +79,9 @@ def in_radar_geometry(item: pystac.Item, path: Path) -> SceneError:
 
 
 def _item(path: Path) -> pystac.Item:
+    import pystac  # here, as few scenes are items
+    from pystac.errors import STACError
+
     where = address_of(path) or str(path)
     try:
         told = _fetch(where) if address_of(path) else vendors.read_json(path)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,17 @@ def open_product(path: Path, settings: SceneSettings) -> Opened:
     return _open(path, settings)[0]
 
 
-def terrain(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray | None:
-    """Return what the radar saw of the terrain, as ``terrain_layers`` says; None without one."""
+def read_with_terrain(
+    path: Path, settings: SceneSettings, chunks: int
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return the scene, and what the radar saw of the terrain, as ``open_with_terrain`` says."""
     scene, warped = _open(path, settings)
     seen = seen_terrain(warped)
     if seen is None:
-        return None
+        return scene.raster(chunks), None
     attrs = {**scene.attrs, "quantity": "terrain"}
-    return replace(scene, source=seen, names=LAYERS, attrs=attrs).raster(chunks)
+    layers = replace(scene, source=seen, names=LAYERS, attrs=attrs)
+    return scene.raster(chunks), layers.raster(chunks)
 
 
 def _open(path: Path, settings: SceneSettings) -> tuple[Opened, WarpedSource]:
@@ -104,9 +108,15 @@ def quick_sample(path: Path, settings: SceneSettings) -> tuple[Power, str]:
     source, _, _ = _source(container, annotations, settings)
     lines = int(source.lines * (_DEFLATED if container.zipped else 1))
     tops = np.linspace(0, max(lines - _BAND_LINES, 0), _BANDS).astype(int)
-    bands = [source[:, top : top + _BAND_LINES, ::_BAND_STEP] for top in tops]
+
+    def sampled(band: int) -> Power:
+        parts = [source[band, top : top + _BAND_LINES, ::_BAND_STEP].ravel() for top in tops]
+        return np.concatenate(parts)
+
+    with ThreadPoolExecutor() as pool:  # a raster each: in a zip it is inflated from its beginning
+        power = np.stack(list(pool.map(sampled, range(len(annotations)))))
     where = f"the first {_DEFLATED:.0%} of the lines" if container.zipped else "all lines"
-    return np.concatenate([band.reshape(len(band), -1) for band in bands], axis=1), where
+    return power, where
 
 
 def _annotations(container: Container, asked: str) -> dict[str, Annotation]:
