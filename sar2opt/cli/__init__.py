@@ -32,7 +32,8 @@ def options(
 
 
 for command in (
-    run, batch, info, search, prepare, tag, objects, anomalies, config, synth, train, evaluate, serve,
+    run, batch, info, search, prepare, tag, objects, anomalies, serve,
+    config, synth, train, evaluate,
 ):  # fmt: skip
     app.command()(command)
 app.command("despeckle", help="Prepare a scene without speckle.")(prepare)
