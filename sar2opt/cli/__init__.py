@@ -49,7 +49,8 @@ def _silenced(unraisable: sys.UnraisableHookArgs) -> None:
 
 def main() -> None:
     """Run the command line; an error is one line on stderr and exit code 2."""
-    sys.unraisablehook = _silenced
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _silenced
     try:
         app(prog_name="sar2opt")
     except Sar2optError as error:
