@@ -2,10 +2,14 @@
 
     python benchmarks/overlay.py pairs FOLDER     # FOLDER/NAME/NAME_1.bmp, NAME_2.bmp, NAME_gt.bmp
     python benchmarks/overlay.py series FOLDER    # FOLDER/PLACE/*_DATEtTIME_*_VV.tif and VH
+    python benchmarks/overlay.py joint FOLDER     # as series, VV and VH together
     python benchmarks/overlay.py floods FOLDER    # FOLDER/ID_before.jpg, ID_after.jpg, ID_mask.png
     python benchmarks/overlay.py clutter SCENE    # simulated clutter; SCENE = los_angeles_west
     python benchmarks/overlay.py sea FOLDER       # as series
     python benchmarks/overlay.py ships FOLDER     # FOLDER/ID_sar.jpg, ID_mask.png
+    python benchmarks/overlay.py planted FOLDER   # makes its scenes in FOLDER
+    python benchmarks/overlay.py anchored SCENE   # SCENE = los_angeles_west: ships counted by eye
+    python benchmarks/overlay.py million FOLDER   # makes its raster in FOLDER
 
 Everything runs with the settings that ``sar2opt run --before`` has by default; nothing is set for
 one data set. ``overlay.md`` keeps the tables, and says what each column is.
@@ -21,7 +25,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import overlay_anchored
 import overlay_bright
+import overlay_joint
+import overlay_objects
+import overlay_planted
 from PIL import Image
 from scipy.ndimage import label, uniform_filter
 
@@ -261,6 +269,10 @@ PARTS: dict[str, Callable[[Path], None]] = {
     "series": series,
     "floods": floods,
     **overlay_bright.PARTS,
+    **overlay_anchored.PARTS,
+    **overlay_joint.PARTS,
+    **overlay_objects.PARTS,
+    **overlay_planted.PARTS,
 }
 
 if __name__ == "__main__":

@@ -8,17 +8,21 @@ from importlib import import_module
 from typing import Any
 
 _FACE = {
+    "ObjectsJob": "sar2opt.vectorise",
     "Products": "sar2opt.pipeline",
     "RunConfig": "sar2opt.config",
     "Sar2optError": "sar2opt.errors",
     "build_pairs": "sar2opt.training.pair_build",
     "evaluate": "sar2opt.training.evaluate",
+    "flag_scene": "sar2opt.pipeline",
     "load_config": "sar2opt.config",
     "load_model": "sar2opt.nets.models",
     "make_scene": "sar2opt.synth",
     "open_scene": "sar2opt.scenes",
     "run": "sar2opt.pipeline",
     "scene_info": "sar2opt.scenes",
+    "tag_scene": "sar2opt.pipeline",
+    "tags_file_to_objects": "sar2opt.vectorise",
     "train": "sar2opt.training.recipe",
     "write_samples": "sar2opt.synth",
 }

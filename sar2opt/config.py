@@ -104,6 +104,12 @@ class ObjectSettings(Settings):
 
     min_area_m2: float = Field(5000.0, ge=0, description="smaller objects are left out")
     max_hole_m2: float = Field(2000.0, ge=0, description="smaller holes are filled")
+    smooth: bool = Field(
+        True, description="outlines lose their stairs; neighbours still share their border"
+    )
+    before: Path | None = Field(
+        None, description="GeoPackage of an earlier scene, whose objects keep their ids"
+    )
 
 
 class AnomalySettings(Settings):
@@ -151,6 +157,9 @@ class AnomalySettings(Settings):
         None, description="CSV, Parquet or Excel: its columns go to what lies in the reference"
     )
     on: str | None = Field(None, description="column of table and reference that they share")
+    tolerance_m: float | None = Field(
+        None, ge=0, description="ground beside the edge of a feature that is not judged; a pixel"
+    )
     min_area_m2: float = Field(10000.0, ge=0, description="smaller disagreements are not reported")
 
 
@@ -171,6 +180,7 @@ class OutputSettings(Settings):
 
     folder: Path = Field(Path("out"), description="products land in FOLDER/SCENE/")
     overwrite: bool = Field(False, description="replace products that exist")
+    evidence: int = Field(0, ge=0, description="of so many anomalies, two small pictures each")
     vectors: tuple[Literal["geojson", "flatgeobuf", "geoparquet"], ...] = Field(
         (), description="vector formats beside the GeoPackage"
     )

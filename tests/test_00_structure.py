@@ -18,7 +18,7 @@ FLOORS = {
     "raster": 2, "config": 2,
     "sar": 3, "tiles": 3,
     "scenes": 4, "overlay": 4, "products": 4, "synth": 4,
-    "nets": 5, "prepare": 5,
+    "nets": 5, "prepare": 5, "vectorise": 5,
     "pipeline": 6, "training": 6,
     "cli": 7, "serve": 7,
     "__main__": 8,

@@ -249,6 +249,45 @@ def test_an_id_stays_when_its_neighbours_change() -> None:
     assert table.loc[table["pixels"] == 100, "id"].tolist() == [before]
 
 
+@given(class_maps(), st.integers(1, 14), st.sampled_from([0, 300]))
+@settings(max_examples=60, deadline=None)
+def test_smooth_outlines_are_a_coverage_and_know_nothing_of_blocks(tags, block, min_area) -> None:
+    stairs = objects(tags, min_area_m2=min_area)
+    whole = objects(tags, smooth=True, min_area_m2=min_area)
+    cut = objects(tags, smooth=True, min_area_m2=min_area, block=block)
+    assert (whole.geometry.to_wkb() == cut.geometry.to_wkb()).all()
+    assert whole.geometry.is_valid.all()
+    assert shapely.coverage_is_valid(whole.geometry.to_numpy())
+    assert whole["area_m2"].tolist() == stairs["area_m2"].tolist()  # of the tag itself
+    for outlines in (whole, stairs):  # no centre of a pixel changes sides
+        burnt = [(row.geometry, NAMES.index(row.tag)) for row in outlines.itertuples()]
+        if min_area == 0 and burnt:
+            seen = rasterio.features.rasterize(burnt, tags.shape, fill=NO_TAG, transform=UTM)
+            np.testing.assert_array_equal(seen, tags)
+
+
+@given(class_maps())
+@settings(max_examples=40, deadline=None)
+def test_smooth_neighbours_leave_no_gap(tags) -> None:
+    framed = np.pad(np.where(tags == NO_TAG, np.uint8(0), tags), 1, constant_values=3)
+    united = shapely.union_all(objects(framed, smooth=True).geometry.to_numpy())
+    assert united.geom_type == "Polygon"
+    assert len(united.interiors) == 0
+
+
+def test_stairs_become_straight_lines() -> None:
+    rows, columns = np.indices((60, 60))
+    tags = np.where(rows < columns, np.uint8(1), np.uint8(2))
+    for table, most in ((objects(tags), 125), (objects(tags, smooth=True), 12)):
+        assert shapely.get_num_coordinates(table.geometry.to_numpy()).max() <= most
+    slanted = np.where(3 * rows < columns + 60, np.uint8(1), np.uint8(2))
+    counts = [
+        shapely.get_num_coordinates(objects(slanted, smooth=smooth).geometry.to_numpy()).sum()
+        for smooth in (False, True)
+    ]
+    assert counts[1] < 0.6 * counts[0]
+
+
 def test_codes_without_a_name_and_other_shapes_are_refused() -> None:
     with pytest.raises(ConventionError, match="code 9, but there are 4 names"):
         objects(np.full((5, 5), 9, np.uint8))

@@ -142,7 +142,7 @@ def test_products_of_sentinel1_are_compared_by_their_orbits(tmp_path: Path) -> N
         path.write_text(text)
     products = sar2opt.run(settings(now, tmp_path / "out", anomalies={"before": [old]}))
     assert len(changed(products)) == 0
-    assert "changes: vh against 2021-07-28; " in said(products)
+    assert "changes: vv and vh against 2021-07-28; " in said(products)
     assert "another orbit direction (descending, the scene ascending): scores" in said(products)
     assert "resampled" not in said(products)
 
@@ -247,3 +247,43 @@ def test_a_scene_in_other_units_is_refused(tmp_path: Path) -> None:
         SceneError, match=r"lies 50\.\d dB above .*in other units than it was taken"
     ):
         run_against(tmp_path, loud)
+
+
+# ---- two polarisations ---------------------------------------------------------------------------
+
+
+def write_two(path: Path, seed: int, day: str, bands: tuple[str, ...], gain_db: float = 0) -> Path:
+    rng, power = np.random.default_rng(seed), []
+    for band in bands:
+        one = rng.gamma(4.4, (0.02 if band == "VH" else 0.1) / 4.4, SHAPE)
+        one[FIELD] *= 10 ** (gain_db / 10)
+        power.append(one.astype(np.float32))
+    tags = {"LOOKS": "4.4", "SCALE": "power", "ACQUIRED": f"2024-05-{day}T05:12:41Z"}
+    return write(path, *power, names=bands, nodata=np.nan, tags=tags)
+
+
+def test_both_polarisations_are_compared_where_all_scenes_have_them(tmp_path: Path) -> None:
+    write_two(tmp_path / "scene.tif", 1, "25", ("VV", "VH"), 5)
+    turned = write_two(tmp_path / "a.tif", 2, "13", ("VH", "VV"))
+    products = run_against(tmp_path, turned)
+    (row,) = changed(products).itertuples()
+    assert row.after_db - row.before_db == pytest.approx(5, abs=0.7)
+    assert row.before_db == pytest.approx(-13.5, abs=0.7)  # the mean of -10 and -17 dB
+    planted = (FIELD[0].stop - FIELD[0].start) * (FIELD[1].stop - FIELD[1].start)
+    assert row.pixels > 0.9 * planted
+    assert "changes: vv and vh against 2024-05-13; " in said(products)
+    how = {"engine": {"block": 128}, "anomalies": {"before": [turned]}}
+    large = sar2opt.run(settings(tmp_path / "scene.tif", tmp_path / "large", **how))
+    assert changed(large)["area_m2"].tolist() == changed(products)["area_m2"].tolist()
+
+
+@pytest.mark.parametrize("bands", [("VH",), ("VV", "VH")])
+def test_one_is_compared_where_one_is_missing_or_asked_for(
+    tmp_path: Path, bands: tuple[str, ...]
+) -> None:
+    write_two(tmp_path / "scene.tif", 1, "25", ("VV", "VH"), 9)
+    earlier = write_two(tmp_path / "a.tif", 2, "13", bands)
+    scene = {"polarisation": "vh"} if len(bands) == 2 else {}
+    products = run_against(tmp_path, earlier, scene=scene)
+    assert "changes: vh against 2024-05-13; " in said(products)
+    assert changed(products)["before_db"].max() == pytest.approx(-17, abs=0.7)

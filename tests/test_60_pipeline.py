@@ -79,7 +79,8 @@ def test_objects_lie_on_valid_pixels_and_have_their_areas(utm: Case) -> None:
     assert len(table) > 0
     for one in table.itertuples():
         inside = geometry_mask([one.geometry], tags.shape, utm.transform, invert=True)
-        assert one.geometry.area == pytest.approx(100 * inside.sum())  # along the pixels' edges
+        off = abs(one.geometry.area - 100 * inside.sum())
+        assert off < 3.5 * one.geometry.length  # smooth, and hardly a third of a pixel off
         counts = np.bincount(tags[inside & utm.valid], minlength=256)
         assert counts.argmax() == codes[one.tag]
         assert counts.max() >= one.pixels  # more where an island in a filled hole has the same tag

@@ -10,6 +10,7 @@ import typer
 from sar2opt.cli.batch import batch
 from sar2opt.cli.console import err
 from sar2opt.cli.model import evaluate, models_app, pairs_app, train
+from sar2opt.cli.overlay import anomalies, objects, tag
 from sar2opt.cli.scene import config, info, prepare, run, synth
 from sar2opt.cli.search import search
 from sar2opt.errors import Sar2optError
@@ -29,7 +30,9 @@ def options(
     """Options of all commands; ``main`` reads ``--debug``."""
 
 
-for command in (run, batch, info, search, prepare, config, synth, train, evaluate):
+for command in (
+    run, batch, info, search, prepare, tag, objects, anomalies, config, synth, train, evaluate,
+):  # fmt: skip
     app.command()(command)
 app.command("despeckle", help="Prepare a scene without speckle.")(prepare)
 app.add_typer(models_app, name="models")

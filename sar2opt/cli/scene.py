@@ -41,6 +41,12 @@ Geocode = Annotated[
 Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
 Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
 Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
+Tolerance = Annotated[
+    float | None, typer.Option(help="metres beside the edge of a feature that are not judged")
+]
+Evidence = Annotated[
+    int | None, typer.Option(min=0, help="of so many anomalies, two small pictures each")
+]
 Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
 
 
@@ -77,7 +83,12 @@ def run(
     join: Annotated[
         Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
     ] = None,
+    before_objects: Annotated[
+        Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
+    ] = None,
     on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
+    tolerance: Tolerance = None,
+    evidence: Evidence = None,
     device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
     workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
     scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
@@ -107,11 +118,14 @@ def run(
             "translate.look": look,
             "tag.model": tagger,
             "anomalies.before": before or None,
+            "objects.before": before_objects,
             "anomalies.reference": reference,
             "anomalies.column": column,
             "anomalies.expect": expect,
             "anomalies.join": join,
             "anomalies.on": on,
+            "anomalies.tolerance_m": tolerance,
+            "output.evidence": evidence,
             "anomalies.allow": allow,
             "engine.device": device.value if device else None,
             "engine.workers": workers,
@@ -122,7 +136,7 @@ def run(
     )
     command = shlex.join(["sar2opt", *sys.argv[1:]])
     with bars_of_progress() as progress:
-        products = run_pipeline(settings, progress=progress, tell=_tell_assumption, command=command)
+        products = run_pipeline(settings, progress=progress, tell=tell_assumption, command=command)
     out.print(
         f"{products.folder}: {len(products.objects)} objects, {len(products.anomalies)} anomalies, "
         f"in {products.figures['seconds']:.0f} s"
@@ -202,7 +216,7 @@ def prepare(
         ),
     )  # fmt: skip
     with bars_of_progress() as progress:
-        used = prepare_scene(job, progress=progress, tell=_tell_assumption)
+        used = prepare_scene(job, progress=progress, tell=tell_assumption)
     out.print(f"{out_file}: {used}")
 
 
@@ -227,5 +241,6 @@ def _given(**how: Any) -> dict[str, Any]:
     return {name: value for name, value in how.items() if value is not None}
 
 
-def _tell_assumption(sentence: str) -> None:
+def tell_assumption(sentence: str) -> None:
+    """Print what was assumed, beside what is printed for programs."""
     err.print(f"assumed: {sentence}")

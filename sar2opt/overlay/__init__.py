@@ -9,10 +9,18 @@ from sar2opt.overlay.anomalies import (
     encode_ratio,
 )
 from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes, series_changes
+from sar2opt.overlay.identity import keep_ids, read_earlier
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
 from sar2opt.overlay.missing import missing_objects
-from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects
-from sar2opt.overlay.reference import read_allow, read_reference, reference_disagreement
+from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects, with_origin
+from sar2opt.overlay.power_codes import encode_power
+from sar2opt.overlay.reference import (
+    read_allow,
+    read_reference,
+    read_tolerance,
+    reference_disagreement,
+)
+from sar2opt.overlay.summary import SUMMARY_COLUMNS, summarise_features
 from sar2opt.raster import NO_TAG
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "CHANGE_BANDS",
     "NO_TAG",
     "OBJECT_COLUMNS",
+    "SUMMARY_COLUMNS",
     "Sites",
     "bright_targets",
     "changes",
@@ -27,14 +36,20 @@ __all__ = [
     "decode_ratio",
     "empty_anomalies",
     "encode_changes",
+    "encode_power",
     "encode_ratio",
+    "keep_ids",
     "match_rows",
     "missing_objects",
     "read_allow",
+    "read_earlier",
     "read_reference",
     "read_rows",
+    "read_tolerance",
     "reference_disagreement",
     "series_changes",
+    "summarise_features",
     "tags_to_objects",
+    "with_origin",
     "with_sites",
 ]

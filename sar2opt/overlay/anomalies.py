@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from sar2opt.overlay.components import Progress, find_components
 from sar2opt.overlay.corners import Array
+from sar2opt.overlay.extents import extents
 from sar2opt.overlay.objects import check_shapes
 from sar2opt.overlay.outlines import ground, identities, outline
 from sar2opt.raster import NO_TAG
@@ -24,6 +25,8 @@ ANOMALY_COLUMNS = (
     "reason",  # one sentence for a person, with figures
     "area_m2",  # on the ground
     "pixels",
+    "length_m",  # bright_target: on the ground, of the minimum rotated rectangle
+    "orientation_deg",  # bright_target: of that, clockwise from north, if it is longer than wide
     "tag",  # bright_target: of the surroundings; else of the place itself
     "before_db",  # change, flood: mean backscatter before and after; else nothing
     "after_db",
@@ -34,7 +37,17 @@ ANOMALY_COLUMNS = (
     "geometry",  # in the raster's CRS
 )
 
-_NUMBERS = ("score", "area_m2", "before_db", "after_db", "q_value", "lon", "lat")
+_NUMBERS = (
+    "score",
+    "area_m2",
+    "length_m",
+    "orientation_deg",
+    "before_db",
+    "after_db",
+    "q_value",
+    "lon",
+    "lat",
+)
 
 # A target's surroundings are judged by the tags from GAP to REACH pixels off its bounding box:
 # the tags right beside it are made from windows that hold the target itself.
@@ -133,6 +146,7 @@ def bright_targets(
         progress=progress,
     )
     table = outline(components, geobox, ground(geobox), workers=workers)
+    table["length_m"], table["orientation_deg"] = extents(table.geometry.to_numpy(), geobox)
     around = [""] * len(table)
     if tags is not None and len(table):
         codes = _surroundings(_boxes(table, geobox), tags, block)

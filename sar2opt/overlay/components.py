@@ -14,7 +14,7 @@ Beside the result, memory holds two rows and two columns of labels per seam.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -40,6 +40,7 @@ class Components:
     pixels: Array  # (n,) number of pixels
     total: Array  # (n,) sum of the values under the component
     peak: Array  # (n,) largest of the values under the component
+    weight: Array  # (n,) sum of the weights under the component
     corners: Array  # (m,) of the outlines, packed by ``pack``, sorted by component, y, x
 
 
@@ -47,7 +48,7 @@ class Components:
 class _Piece:
     """What is kept of a block: its components, and their labels along its four sides."""
 
-    table: Array  # (4, n) code, pixels, total, peak
+    table: Array  # (5, n) code, pixels, total, peak, weight
     corners: Array  # (4, m) as ``corners`` gives them, in the block's own frame and numbering
     sides: tuple[Array, Array, Array, Array]  # top, bottom, left, right
 
@@ -58,6 +59,7 @@ def find_components(
     *,
     background: int,
     values: Read | None = None,
+    weights: Read | None = None,
     block: int = 1024,
     min_pixels: int = 1,
     connectivity: Connectivity = 4,
@@ -68,17 +70,18 @@ def find_components(
 
     ``classes`` and ``values`` read a window ``(y, x)`` of integers, from several threads;
     ``background`` belongs to no component. ``values`` feeds ``total`` and ``peak`` (zero without
-    it). ``workers`` is the number of threads, 0 for one a core; ``progress`` is told the blocks
-    done and the blocks there are. The result does not depend on ``block`` or ``workers``, except
-    for the order of the components.
+    it), ``weights`` feeds ``weight``. ``workers`` is the number of threads, 0 for one a core;
+    ``progress`` is told the blocks done and the blocks there are. The result does not depend on
+    ``block`` or ``workers``, except for the order of the components.
     """
     parts = list(windows(shape, block))
 
     def work(window: tuple[slice, slice]) -> _Piece:
         found = classes(*window)
         if (found == background).all():
-            return _piece(np.zeros((4, 0), np.int64), np.full(found.shape, -1, np.int32))
-        return _cut(found, values and values(*window), background, min_pixels, connectivity)
+            return _piece(np.zeros((5, 0), np.int64), np.full(found.shape, -1, np.int32))
+        under = [read and read(*window) for read in (values, weights)]
+        return _cut(found, under, background, min_pixels, connectivity)
 
     pieces = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
@@ -97,7 +100,11 @@ def windows(shape: tuple[int, int], block: int) -> Iterator[tuple[slice, slice]]
 
 
 def _cut(
-    classes: Array, values: Array | None, background: int, min_pixels: int, connectivity: int
+    classes: Array,
+    under: Sequence[Array | None],
+    background: int,
+    min_pixels: int,
+    connectivity: int,
 ) -> _Piece:
     """Label a block, drop what is certainly too small, and keep what joining needs."""
     start = np.ones(classes.shape, bool)
@@ -115,12 +122,14 @@ def _cut(
     keep &= code != background
     new = np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
     labels = new[part][run]
-    total, peak = np.zeros((2, number), np.int64)
+    total, peak, weight = np.zeros((3, number), np.int64)
+    values, weights = (None if one is None else one.ravel() for one in under)
     if values is not None:
-        flat = values.ravel()
-        np.add.at(total, part, np.add.reduceat(flat, first, dtype=np.int64))
-        np.maximum.at(peak, part, np.maximum.reduceat(flat, first).astype(np.int64))
-    return _piece(np.stack([code, pixels, total, peak])[:, keep], labels)
+        np.add.at(total, part, np.add.reduceat(values, first, dtype=np.int64))
+        np.maximum.at(peak, part, np.maximum.reduceat(values, first).astype(np.int64))
+    if weights is not None:
+        np.add.at(weight, part, np.add.reduceat(weights, first, dtype=np.int64))
+    return _piece(np.stack([code, pixels, total, peak, weight])[:, keep], labels)
 
 
 def _piece(table: Array, labels: Array) -> _Piece:
@@ -179,15 +188,18 @@ def _join(
     """Join the components of all blocks, and drop those that are too small."""
     offsets = np.cumsum([0, *(piece.table.shape[1] for piece in pieces)])
     across, down = _seams(pieces, windows, offsets[:-1], shape, block)
-    code, part_pixels, part_total, part_peak = np.concatenate([p.table for p in pieces], axis=1)
+    code, part_pixels, part_total, part_peak, part_weight = np.concatenate(
+        [p.table for p in pieces], axis=1
+    )
     pairs = _pairs(across, code, connectivity) + _pairs(down, code, connectivity)
     number, whole = _union(np.concatenate(pairs, axis=1), len(code))
     pixels = np.bincount(whole, part_pixels, number).astype(np.int64)
     keep = pixels >= min_pixels
     new = np.where(keep, np.cumsum(keep) - 1, -1)
     final = np.append(new[whole], -1)  # label -1, nothing, stays -1
-    total, peak = np.zeros((2, number), np.int64)
+    total, peak, weight = np.zeros((3, number), np.int64)
     np.add.at(total, whole, part_total)
+    np.add.at(weight, whole, part_weight)
     np.maximum.at(peak, whole, part_peak)
     whole_code = np.zeros(number, np.int64)
     whole_code[whole] = code
@@ -205,6 +217,7 @@ def _join(
         pixels=pixels[keep],
         total=total[keep],
         peak=peak[keep],
+        weight=weight[keep],
         corners=everything,
     )
 

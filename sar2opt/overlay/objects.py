@@ -12,10 +12,24 @@ from odc.geo.geobox import GeoBox
 from sar2opt.errors import ConventionError
 from sar2opt.overlay.components import Progress, Read, find_components
 from sar2opt.overlay.corners import Array
+from sar2opt.overlay.extents import extents
 from sar2opt.overlay.outlines import ground, identities, outline
+from sar2opt.overlay.power_codes import mean_db, summable
 from sar2opt.raster import NO_TAG
 
-OBJECT_COLUMNS = ("id", "tag", "score", "area_m2", "pixels", "lon", "lat", "geometry")
+OBJECT_COLUMNS = (
+    "id",
+    "tag",
+    "score",  # mean probability of the tag, 0 to 1
+    "area_m2",  # on the ground
+    "length_m",  # of the minimum rotated rectangle, on the ground
+    "orientation_deg",  # of its longer side, clockwise from north; nothing where it is no longer
+    "backscatter_db",  # mean power
+    "pixels",
+    "lon",  # EPSG:4326
+    "lat",
+    "geometry",  # in the raster's CRS
+)
 
 
 def tags_to_objects(
@@ -24,9 +38,12 @@ def tags_to_objects(
     names: Sequence[str],
     *,
     score: Any = None,
+    power: Any = None,
+    level_db: float = 0.0,
     block: int = 1024,
     min_area_m2: float = 5000.0,
     max_hole_m2: float = 2000.0,
+    smooth: bool = False,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> gpd.GeoDataFrame:
@@ -34,37 +51,59 @@ def tags_to_objects(
 
     ``tags`` is uint8 ``(y, x)``, NumPy, Zarr or anything that is sliced like them; 255 is no
     data, any other code an index into ``names``. ``score`` is uint8 ``(y, x)``, the probability of
-    that tag in percent. Pixels that touch by a corner only are not connected.
+    that tag in percent, ``power`` uint8 ``(y, x)``, backscatter as ``encode_power`` packs it
+    around ``level_db``. Pixels that touch by a corner only are not connected.
 
     Columns: ``id``, the same in every run; ``tag``; ``score``, mean probability from 0 to 1, NaN
-    without ``score``; ``area_m2`` on the ground and ``pixels``, both of the tag itself; ``lon``
+    without ``score``; ``area_m2`` on the ground and ``pixels``, both of the tag itself;
+    ``length_m`` and ``orientation_deg`` as ``extents`` says; ``backscatter_db``, mean power in dB,
+    NaN without ``power``; ``lon``
     and ``lat`` (EPSG:4326) of the centroid, or of a point inside where the centroid is not;
     ``geometry`` in the raster's CRS, in which holes smaller than ``max_hole_m2`` are filled.
-    Objects smaller than ``min_area_m2`` are left out.
+    Objects smaller than ``min_area_m2`` are left out. With ``smooth`` outlines lose their stairs,
+    and neighbours still share their border, point for point.
 
     The rows do not depend on ``block`` or ``workers`` (threads; 0 is one a core). ``progress``
     is called with the blocks done and the blocks there are. Raises ``ConventionError`` when
     ``tags`` holds a code without a name or shapes differ.
     """
-    check_shapes(geobox, tags=tags, score=score)
+    check_shapes(geobox, tags=tags, score=score, power=power)
     area = ground(geobox)
     components = find_components(
         tag_reader(tags, names),
         geobox.shape.yx,
         background=NO_TAG,
         values=None if score is None else lambda y, x: np.asarray(score[y, x]),
+        weights=None if power is None else lambda y, x: summable(np.asarray(power[y, x])),
         block=block,
         min_pixels=least_pixels(min_area_m2, area.largest),
         workers=workers,
         progress=progress,
     )
-    table = outline(components, geobox, area, max_hole_m2=max_hole_m2, workers=workers)
+    table = outline(
+        components, geobox, area, max_hole_m2=max_hole_m2, smooth=smooth, workers=workers
+    )
     table["tag"] = [names[code] for code in table["code"]]
     table["score"] = np.nan if score is None else table["total"] / table["pixels"] / 100
     table["id"] = identities(table, table["tag"])
+    table["backscatter_db"] = mean_db(
+        table["weight"].to_numpy(), table["pixels"].to_numpy(), level_db
+    )
     table = table[table["area_m2"] >= min_area_m2]
+    table["length_m"], table["orientation_deg"] = extents(table.geometry.to_numpy(), geobox)
     table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     return table[list(OBJECT_COLUMNS)]
+
+
+def with_origin(
+    table: gpd.GeoDataFrame, *, acquired: str, source: str, model: str
+) -> gpd.GeoDataFrame:
+    """Return objects with three more columns: when and in what scene they were seen, and by what.
+
+    They say the same in each row, so that it is not lost where layers of many scenes are merged.
+    """
+    own = table.drop(columns="geometry").assign(acquired=acquired, source=source, model=model)
+    return gpd.GeoDataFrame(own, geometry=table.geometry, crs=table.crs)
 
 
 def least_pixels(min_area_m2: float, largest_pixel_m2: float) -> int:

@@ -23,6 +23,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from sar2opt.overlay.components import Components
 from sar2opt.overlay.corners import Array, pack, unpack
+from sar2opt.overlay.smooth import Nodes, smooth_rings
 from sar2opt.raster import pixel_area_m2
 
 # Where a component meets itself by a corner, two of its corners share a vertex. Taken in the
@@ -75,24 +76,31 @@ def outline(
     area: Ground,
     *,
     max_hole_m2: float = 0,
+    smooth: bool = False,
     workers: int = 0,
 ) -> gpd.GeoDataFrame:
     """Return one row a component, from the top of the raster down.
 
-    Columns: ``code``, ``pixels``, ``total`` and ``peak`` of the component; ``area_m2``, the
-    ground area of its pixels; ``lon`` and ``lat`` (degrees, EPSG:4326), its centroid, or a point
-    on it where the centroid is not; ``geometry``, polygons along the edges of its pixels in the
-    raster's CRS, without the holes smaller than ``max_hole_m2``. The polygon of a component with
-    8-connectivity may be a multipolygon. ``workers`` is the number of threads, 0 for one a core.
+    Columns: ``code``, ``pixels``, ``total``, ``peak`` and ``weight`` of the component; ``area_m2``,
+    the ground area of its pixels; ``lon`` and ``lat`` (degrees, EPSG:4326), its centroid, or a
+    point on it where the centroid is not; ``geometry``, polygons along the edges of its pixels in
+    the CRS of the raster, without the holes smaller than ``max_hole_m2``. Of a component with
+    8-connectivity it may be a multipolygon. With ``smooth`` the polygons, not their areas, are
+    those of ``smooth_rings``, for 4-connectivity only. ``workers`` is the number of threads, 0 for
+    one a core.
     """
 
+    portions = _portions(components)
+    nodes = Nodes.of(portions, components.shape) if smooth else None
+
     def work(corners: Array) -> tuple[Array, ...]:
-        return _outlines(corners, components, geobox, area, max_hole_m2)
+        return _outlines(corners, components, geobox, area, max_hole_m2, nodes)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        done = list(pool.map(work, _portions(components)))
+        done = list(pool.map(work, portions))
     geometry, areas, lon, lat, y, x = (np.concatenate(column) for column in zip(*done, strict=True))
-    columns = {name: getattr(components, name) for name in ("code", "pixels", "total", "peak")}
+    names = ("code", "pixels", "total", "peak", "weight")
+    columns = {name: getattr(components, name) for name in names}
     table = gpd.GeoDataFrame(
         {**columns, "area_m2": areas, "lon": lon, "lat": lat}, geometry=geometry, crs=geobox.crs
     )
@@ -109,7 +117,12 @@ def _portions(components: Components) -> list[Array]:
 
 
 def _outlines(
-    corners: Array, components: Components, geobox: GeoBox, area: Ground, max_hole_m2: float
+    corners: Array,
+    components: Components,
+    geobox: GeoBox,
+    area: Ground,
+    max_hole_m2: float,
+    nodes: Nodes | None,
 ) -> tuple[Array, ...]:
     """Return of each component polygon, area, longitude, latitude, first vertex's y and x."""
     owner, vertices, length = _rings(corners, components.shape)
@@ -118,10 +131,14 @@ def _outlines(
     shell = np.diff(owner, prepend=-1) != 0
     areas = np.bincount(np.cumsum(shell) - 1, np.where(shell, sizes, -sizes))
     keep = shell | (sizes >= max_hole_m2)
+    first = vertices[:, starts[shell]]
+    if nodes is not None:
+        vertices, length = smooth_rings(vertices, length, nodes)
+        starts = np.cumsum(length) - length
     geometry = _polygons(vertices, starts[keep], length[keep], shell[keep], geobox)
     if components.connectivity == 8:  # where pixels touch by corners only, a shell touches itself
         geometry = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
-    return geometry, areas, *places(geometry, geobox), *vertices[:, starts[shell]]
+    return geometry, areas, *places(geometry, geobox), *first
 
 
 def _rings(corners: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array]:

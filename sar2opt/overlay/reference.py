@@ -24,8 +24,10 @@ from sar2opt.overlay.objects import check_shapes, least_pixels, tag_reader
 from sar2opt.overlay.outlines import ground, outline
 from sar2opt.raster import NO_TAG
 
+TOLERANCE = "tolerance_m"  # in a file of rules: no class, but how well the layer is registered
+
 # What pyogrio and shapely raise on files that are damaged or something else.
-_UNREADABLE = (RuntimeError, ValueError, OSError, shapely.errors.ShapelyError)
+UNREADABLE = (RuntimeError, ValueError, OSError, shapely.errors.ShapelyError)
 
 # Vertices of reference layers like to lie on pixel centres, where a pixel is as much in as out.
 # Moved by this many pixels, no side goes through a centre, and what is in no longer depends on
@@ -44,8 +46,8 @@ def read_reference(path: Path | str, column: str, key: str | None = None) -> gpd
     layer = _layer_with(Path(path), wanted)
     try:
         table = pyogrio.read_dataframe(path, layer=layer, columns=wanted, force_2d=True)
-    except _UNREADABLE as error:
-        raise LayerError(f"{path}: cannot be read: {_one_line(error)}") from error
+    except UNREADABLE as error:
+        raise LayerError(f"{path}: cannot be read: {one_line(error)}") from error
     if table.crs is None:
         raise LayerError(f"{path}: has no CRS; assign the right one (ogr2ogr -a_srs EPSG:...)")
     table = table[table[column].notna() & table.geometry.notna()]
@@ -64,7 +66,7 @@ def _layer_with(path: Path, columns: Sequence[str]) -> str:
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
         fields = {name: list(pyogrio.read_info(path, layer=name)["fields"]) for name in layers}
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise LayerError(f"{path}: not a vector file that GDAL can read") from error
     for name in layers:
         if set(columns) <= set(fields[name]):
@@ -77,7 +79,7 @@ def _layer_with(path: Path, columns: Sequence[str]) -> str:
     )
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
@@ -94,10 +96,8 @@ def read_allow(path: Path | str, names: Sequence[str]) -> dict[str, list[str]]:
     Raises ``ConfigError`` in one line: unreadable, not lists of texts, or a tag that is not among
     ``names``.
     """
-    try:
-        rules = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as TOML: {_one_line(error)}") from error
+    rules = _read_toml(path)
+    rules.pop(TOLERANCE, None)  # read_tolerance reads it
     if not rules:
         raise ConfigError(f'{path}: holds no rule; write lines like: forest = ["trees", "grass"]')
     for kind, tags in rules.items():
@@ -108,6 +108,25 @@ def read_allow(path: Path | str, names: Sequence[str]) -> dict[str, list[str]]:
                 near = difflib.get_close_matches(tag, names, n=1, cutoff=0.0)[0]
                 raise ConfigError(f"{path}: {kind}: unknown tag '{tag}'; the nearest is '{near}'")
     return rules
+
+
+def read_tolerance(path: Path | str) -> float | None:
+    """Read ``tolerance_m`` from a file of rules: metres beside an edge that are not judged.
+
+    None where it is not there. Raises ``ConfigError`` for what is no number of metres.
+    """
+    said = _read_toml(path).get(TOLERANCE)
+    number = isinstance(said, (int, float)) and not isinstance(said, bool)
+    if said is not None and not (number and 0 <= said < np.inf):
+        raise ConfigError(f"{path}: {TOLERANCE} is {said!r}: write metres, such as 30")
+    return None if said is None else float(said)
+
+
+def _read_toml(path: Path | str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as TOML: {one_line(error)}") from error
 
 
 def check_rules(classes: Iterable[str], allow: Mapping[str, Sequence[str]]) -> None:

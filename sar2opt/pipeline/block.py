@@ -7,7 +7,7 @@ read once, grown by the longest reach among the steps; each step takes the windo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,12 @@ from sar2opt.config import RunConfig
 from sar2opt.nets.models import NO_DATA, Bytes, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
+from sar2opt.overlay.power_codes import encode_power
 from sar2opt.pipeline.bright import Cfar
-from sar2opt.pipeline.earlier import Changes, open_earlier
+from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
+from sar2opt.sar.change_joint import JointTest
 from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
@@ -34,6 +36,15 @@ Power = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What is made of a scene beside its tags."""
+
+    image: bool = True  # generated imagery, trust, and what objects and preview need
+    flags: bool = True  # bright targets and changes
+    file: Path | None = None  # the one file that is written; None: the folder of products
+
+
+@dataclass(frozen=True)
 class BlockJob:
     """The task of a run, for any of its blocks; pickles, and opens its resources where it runs."""
 
@@ -43,33 +54,51 @@ class BlockJob:
     tagger_band: str
     translator_norm: Normalisation
     tagger_norm: Normalisation
-    cfar: Cfar
+    cfar: Cfar | None  # None: bright targets are not looked for
     thin: int  # thinning factor of the backscatter that the preview shows
     threads: int  # threads of the nets for each block
     despeckle: SpeckleFilter | None = None
     doubts: tuple[str, ...] = ()  # each halves the trust
     changes: Changes | None = None
+    wanted: Wanted = Wanted()
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
     def __call__(self, block: Window) -> None:
         """Make and stage all layers of ``block``; what is all no data costs nothing."""
         opened = resources(self.config, self.threads, self.fingerprint, self.open_earlier)
         store = Staging(self.staging)
-        bands = tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
+        compared = self.changes.bands if self.changes else ()
+        bands = dict.fromkeys((*self._net_bands, *compared))
         outer = self._outer(block, opened.translator, opened.tagger)
         raw = {band: read_padded(take_band(opened.scene, band), outer)[0] for band in bands}
         if not any(np.isfinite(power[block.within(outer)]).any() for power in raw.values()):
             store.write(block, {})
             return
         own = raw[self.translator_band]
-        layers: dict[str, tuple[Bytes, int]] = {
-            **{name: (layer, 1) for name, layer in self._mapped(opened, raw, block, outer).items()},
-            "bright": (self._bright(own, block, outer), 1),
-            "sar": (self._quicklook(own[block.within(outer)]), self.thin),
-        }
+        mapped = self._mapped(opened, raw, block, outer)
+        layers: dict[str, tuple[Bytes, int]] = {name: (layer, 1) for name, layer in mapped.items()}
+        if self.cfar:
+            layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
+        if self.wanted.image:
+            power = own[block.within(outer)]
+            layers["sar"] = (self._quicklook(power), self.thin)
+            layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
-            layers["change"] = (self._change(opened, self.changes, own, block, outer), 1)
+            layers["change"] = (self._change(opened, self.changes, raw, block, outer), 1)
         store.write(block, layers)
+
+    @property
+    def _net_bands(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
+
+    def picture(self, window: Window) -> Bytes:
+        """Return the generated image ``(band, y, x)`` of a window, whatever else is wanted."""
+        opened = resources(self.config, self.threads, self.fingerprint, self.open_earlier)
+        outer = self._outer(window, opened.translator, opened.tagger)
+        raw = {
+            band: read_padded(take_band(opened.scene, band), outer)[0] for band in self._net_bands
+        }
+        return replace(self, wanted=Wanted())._mapped(opened, raw, window, outer)["optical"]
 
     def open_earlier(self, scene: xr.DataArray) -> tuple[xr.DataArray, ...]:
         """Open the earlier scenes on the grid of ``scene``, the earliest first."""
@@ -95,7 +124,7 @@ class BlockJob:
         self, opened: Resources, raw: dict[str, Power], block: Window, outer: Window
     ) -> dict[str, Bytes]:
         """Return what the nets make of the block."""
-        smooth = self._despeckled(raw)
+        smooth = self._despeckled({band: raw[band] for band in self._net_bands})
         translated = (self.translator_band, self.translator_norm)
         tagged = (self.tagger_band, self.tagger_norm)
         # mostly one and the same for both nets
@@ -112,39 +141,49 @@ class BlockJob:
                 np.array(missing, np.uint8),
             )
 
-        image = predict(
-            translator,
-            inputs[translated],
-            translator.to_bytes(look, 0.5 ** len(self.doubts)),
-            missing,
-        )
         tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
-        return {"optical": image[:-1], "trust": image[-1:], "tags": tags[:1], "score": tags[1:]}
+        layers = {"tags": tags[:1], "score": tags[1:]}
+        if self.wanted.image:
+            paint = translator.to_bytes(look, 0.5 ** len(self.doubts))
+            image = predict(translator, inputs[translated], paint, missing)
+            layers |= {"optical": image[:-1], "trust": image[-1:]}
+        return layers
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
         if self.despeckle is None:
             return power
         return {band: self.despeckle(values) for band, values in power.items()}
 
-    def _bright(self, power: Power, block: Window, outer: Window) -> Bytes:
+    def _bright(self, cfar: Cfar, power: Power, block: Window, outer: Window) -> Bytes:
         settings = self.config.anomalies
         reach = block.grown(settings.background)
         ratio = ca_cfar(
             power[reach.within(outer)],
             guard=settings.guard,
             background=settings.background,
-            factor=self.cfar.factor,
-            background_max=self.cfar.background_max,
+            factor=cfar.factor,
+            background_max=cfar.background_max,
         )
         return encode_ratio(ratio[block.within(reach)])[None]
 
     def _change(
-        self, opened: Resources, changes: Changes, power: Power, block: Window, outer: Window
+        self,
+        opened: Resources,
+        changes: Changes,
+        raw: dict[str, Power],
+        block: Window,
+        outer: Window,
     ) -> Bytes:
         test = changes.test
         reach = block.grown(test.margin)
-        past = [read_padded(earlier, reach)[0] for earlier in opened.earlier]
-        change = test(np.stack([*past, power[reach.within(outer)]]))
+        past = [
+            dict(zip(names_of(one), read_padded(one, reach), strict=True)) for one in opened.earlier
+        ]
+        series = np.stack([
+            [*(one[band] for one in past), raw[band][reach.within(outer)]]
+            for band in changes.bands
+        ])  # fmt: skip
+        change = test(series if isinstance(test, JointTest) else series[0])
         found = encode_changes(change, test.level_db, self.config.anomalies.change_db)
         return found[(slice(None), *block.within(reach))]
 
@@ -156,17 +195,23 @@ class BlockJob:
         return to_grey(multilook(padded, self.thin), self.translator_norm)[None]
 
 
-def staged_layers(optical_bands: int, thin: int, *, changes: bool) -> dict[str, Layer]:
+def staged_layers(
+    optical_bands: int, thin: int, wanted: Wanted, *, changes: bool
+) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
-    return {
-        **({"change": Layer(CHANGE_BANDS, 0)} if changes else {}),
-        "optical": Layer(optical_bands, 0),
-        "trust": Layer(1, 255),
-        "tags": Layer(1, 255),
-        "score": Layer(1, 255),
-        "bright": Layer(1, 0),
-        "sar": Layer(1, 0, factor=thin),
-    }
+    layers = {"tags": Layer(1, 255), "score": Layer(1, 255)}
+    if wanted.image:
+        layers |= {
+            "optical": Layer(optical_bands, 0),
+            "trust": Layer(1, 255),
+            "sar": Layer(1, 0, factor=thin),
+            "power": Layer(1, 0),
+        }
+    if wanted.flags:
+        layers["bright"] = Layer(1, 0)
+    if changes:
+        layers["change"] = Layer(CHANGE_BANDS, 0)
+    return layers
 
 
 def thinning(shape: tuple[int, int], block: int) -> int:

@@ -9,13 +9,14 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
-from sar2opt.config import PrepareSettings, RunConfig
+from sar2opt.config import AnomalySettings, PrepareSettings, RunConfig
 from sar2opt.errors import ConfigError, LayerError
 from sar2opt.overlay.anomalies import ANOMALY_COLUMNS
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows
 from sar2opt.overlay.missing import LEAST_PIXELS, visible
-from sar2opt.overlay.reference import check_rules, read_allow, read_reference
+from sar2opt.overlay.reference import check_rules, read_allow, read_reference, read_tolerance
 from sar2opt.products.vectors import check_formats
+from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.speckle import SpeckleFilter
 
 
@@ -28,6 +29,8 @@ class Reference:
     expect: dict[str, list[str]] | None = None  # None: nothing is looked for
     notes: tuple[str, ...] = ()
     sites: Sites | None = None  # its polygons with the columns of a table
+    border: float = 1.0  # pixels beside the edges of its polygons that are not judged
+    columns: tuple[str, ...] = ()  # of the table that tell its features apart
 
     @property
     def site_columns(self) -> list[str]:
@@ -104,16 +107,34 @@ def load_reference(config: RunConfig, tags: tuple[str, ...], geobox: GeoBox) -> 
     if settings.join is not None and settings.on is not None:
         rows = read_rows(settings.join, settings.on)
         sites = match_rows(table, rows, settings.on, settings.join.name)
-    notes = () if expect is None else _too_small(table, geobox, settings.column, expect)
-    return Reference(table, allow, expect, notes, sites)
+    border, notes = _border(settings, geobox)
+    if expect is not None:
+        notes += _too_small(table, geobox, settings.column, expect, border)
+    columns = tuple(str(name) for name in table.columns if name != table.geometry.name)
+    return Reference(table, allow, expect, notes, sites, border, columns)
+
+
+def _border(settings: AnomalySettings, geobox: GeoBox) -> tuple[float, tuple[str, ...]]:
+    """Return how many pixels beside an edge are not judged, and a sentence if that was set."""
+    paths = [path for path in (settings.allow, settings.expect) if path is not None]
+    said = [metres for path in paths if (metres := read_tolerance(path)) is not None]
+    metres = max(said, default=None) if settings.tolerance_m is None else settings.tolerance_m
+    if metres is None:
+        return 1.0, ()
+    sentence = f"ground within {metres:g} m of the edge of a feature of the reference is not judged"
+    return metres / float(np.sqrt(pixel_area_m2(geobox))), (sentence,)
 
 
 def _too_small(
-    table: gpd.GeoDataFrame, geobox: GeoBox, column: str, expect: dict[str, list[str]]
+    table: gpd.GeoDataFrame,
+    geobox: GeoBox,
+    column: str,
+    expect: dict[str, list[str]],
+    border: float,
 ) -> tuple[str, ...]:
     """Say how many of the features that are expected cannot be seen."""
     asked = int(table[column].isin(list(expect)).sum())
-    hidden = asked - len(visible(table, geobox, column, expect))
+    hidden = asked - len(visible(table, geobox, column, expect, border))
     return (
         f"of {asked} features that must show something, {hidden} are too small for that "
         f"({LEAST_PIXELS} pixels without the rim) or lie outside, and are never called missing",

@@ -15,6 +15,7 @@ from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.pipeline.resources import open_scene_of
 from sar2opt.raster import take_band
 from sar2opt.sar.change import ChangeTest, fit_change_test
+from sar2opt.sar.change_joint import JointTest, fit_joint_test
 from sar2opt.scenes.alongside import lay_alongside
 from sar2opt.tiles.sample import sample_windows
 
@@ -30,7 +31,8 @@ _MOST_DB = 20.0  # no weather and no calibration of one quantity makes more
 class Changes:
     """What a block needs to know to tell changes, and a reader to judge them."""
 
-    test: ChangeTest
+    test: ChangeTest | JointTest
+    bands: tuple[str, ...]  # that are compared, in the order of the scene
     order: tuple[int, ...]  # of ``anomalies.before``, the earliest first
     dates: tuple[str, ...]  # in words, the scene's own last
     doubt: str  # why scores are halved; "" if they are not
@@ -41,7 +43,8 @@ def open_earlier(config: RunConfig, scene: xr.DataArray, band: str) -> tuple[xr.
     """Open the earlier scenes that a configuration names on the grid of ``scene``, in its order.
 
     They are opened as the scene is: scale, calibration and geocoding are the same. Each is
-    ``(1, y, x)``, lazy. Raises ``BandError`` where one lacks ``band``, ``PlacementError`` where
+    ``(band, y, x)``, lazy: both bands of a scene of two if all have them and none was asked for,
+    else ``band``. Raises ``BandError`` where one lacks ``band``, ``PlacementError`` where
     one does not overlap the scene, ``SceneError`` where one is of another radar or later.
     """
     opened = []
@@ -49,8 +52,16 @@ def open_earlier(config: RunConfig, scene: xr.DataArray, band: str) -> tuple[xr.
         own = config.scene.model_copy(update={"path": path, "aoi": None})
         earlier = open_scene_of(config.model_copy(update={"scene": own}))
         _check(path, earlier, scene, band)
-        opened.append(lay_alongside(take_band(earlier, band), scene.odc.geobox, _WHOLE))
-    return tuple(opened)
+        opened.append(earlier)
+    both = len(scene.band) == 2 and config.scene.polarisation == "auto"
+    if not (both and all(set(names_of(one)) == set(names_of(scene)) for one in opened)):
+        opened = [take_band(one, band) for one in opened]
+    return tuple(lay_alongside(one, scene.odc.geobox, _WHOLE) for one in opened)
+
+
+def names_of(scene: xr.DataArray) -> tuple[str, ...]:
+    """Return the names of a scene's bands."""
+    return tuple(str(name) for name in scene.band.values)
 
 
 def plan_changes(
@@ -64,21 +75,29 @@ def plan_changes(
         return None
     times = [one.attrs["acquired"] for one in earlier]
     order = sorted(range(len(times)), key=times.__getitem__) if all(times) else range(len(times))
-    series = [*(earlier[i] for i in order), take_band(scene, band)]
+    series = [*(earlier[i] for i in order), scene]
     settings = config.anomalies
-    sample = np.concatenate([sample_windows(one) for one in series])
+    bands = names_of(scene) if len(earlier[0].band) == 2 else (band,)
+    samples = [
+        np.concatenate([sample_windows(take_band(one, name)) for one in series]) for name in bands
+    ]
+    how = settings.change_window, looks_of(scene, config)
+    test: ChangeTest | JointTest
     try:
-        test = fit_change_test(sample, settings.change_window, looks_of(scene, config))
+        test = (
+            fit_change_test(samples[0], *how) if len(bands) == 1 else fit_joint_test(samples, *how)
+        )
     except SceneError as error:
         raise SceneError(f"--before: {error}") from error
     doubts = [doubt for one in series[:-1] if (doubt := _doubt(one, scene))]
     dates = _dates(series)
     sentences = [
-        f"changes: {band} against {', '.join(dates[:-1])}; {test.looks:.0f} looks in windows of "
-        f"{test.window} x {test.window} pixels, as unchanged ground shows them; flagged from "
+        f"changes: {' and '.join(bands)} against {', '.join(dates[:-1])}; {_looks(test)} looks in "
+        f"windows of {test.window} x {test.window} pixels, as unchanged ground shows them; flagged "
+        f"from "
         f"{settings.change_db:g} dB, with a share of {settings.change_false_share:g} expected to "
         "be false",
-        *_levels(test, dates),
+        *_levels(test, bands, dates),
         *_assumed(series, dates),
         *(f"{doubt}: scores of changes are halved" for doubt in doubts),
     ]
@@ -86,7 +105,7 @@ def plan_changes(
         sentences.append(
             "not all earlier scenes say when they were taken: their order is that given"
         )
-    return Changes(test, tuple(order), dates, "; ".join(doubts), tuple(sentences))
+    return Changes(test, bands, tuple(order), dates, "; ".join(doubts), tuple(sentences))
 
 
 def looks_of(scene: xr.DataArray, config: RunConfig) -> float:
@@ -169,12 +188,26 @@ def _assumed(series: Sequence[xr.DataArray], dates: Sequence[str]) -> list[str]:
     return sentences
 
 
-def _levels(test: ChangeTest, dates: Sequence[str]) -> list[str]:
+def _tests(test: ChangeTest | JointTest) -> tuple[ChangeTest, ...]:
+    return test.tests if isinstance(test, JointTest) else (test,)
+
+
+def _looks(test: ChangeTest | JointTest) -> str:
+    return " and ".join(f"{one.looks:.0f}" for one in _tests(test))
+
+
+def _levels(test: ChangeTest | JointTest, bands: Sequence[str], dates: Sequence[str]) -> list[str]:
     """Say by how much earlier scenes lie above or below this one on most ground."""
     sentences = []
-    for gain, date in zip(test.gains[:-1], dates, strict=False):
+    gains = [
+        (date, f" in {band}" if len(bands) > 1 else "", gain)
+        for one, band in zip(_tests(test), bands, strict=True)
+        for date, gain in zip(dates, one.gains[:-1], strict=False)
+    ]
+    for date, where, gain in gains:
         above = -10 * float(np.log10(gain))
-        level = f"{abs(above):.1f} dB {'above' if above > 0 else 'below'} the scene on most ground"
+        side = "above" if above > 0 else "below"
+        level = f"{abs(above):.1f} dB {side} the scene on most ground{where}"
         if abs(above) > _MOST_DB:
             raise SceneError(
                 f"--before: {date} lies {level}: one of the two is in other units than it was "

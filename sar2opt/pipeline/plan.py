@@ -10,6 +10,7 @@ from importlib.metadata import version
 from math import lcm
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -18,11 +19,13 @@ from sar2opt.config import RunConfig, to_toml
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Model, TagModel, Translator
-from sar2opt.pipeline.block import BlockJob, staged_layers, thinning
+from sar2opt.overlay import read_earlier
+from sar2opt.pipeline.block import BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
 from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
+from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
 from sar2opt.raster import pixel_area_m2, take_band
@@ -52,26 +55,32 @@ class RunPlan:
     classes: tuple[str, ...]
     optical_bands: int
     reference: Reference | None
+    earlier: gpd.GeoDataFrame | None  # objects whose ids are kept
 
 
-def make_plan(config: RunConfig, command: str = "") -> RunPlan:
+EVERYTHING = Wanted()
+
+
+def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING) -> RunPlan:
     """Open, check and decide everything; raises the error of whatever does not fit."""
-    if config.scene.path is None:
+    source = config.scene.path
+    if source is None:
         raise ConfigError("no scene: set scene.path, or name the file on the command line")
     check_settings(config)
-    name = name_of(config.scene.path)
-    folder = config.output.folder / name
+    name = name_of(source)
+    folder = wanted.file or config.output.folder / name
     scene = open_scene_of(config)
     translator, tagger = load_models(config)
     config, optical_bands = _settle_look(config, translator)
     reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
+    earlier = config.objects.before and read_earlier(config.objects.before)
     rows, cols = scene.shape[1:]
     blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
     thin = thinning(blocks.shape, blocks.block)
-    job = _make_job(_anchored(config), scene, translator, tagger, folder.absolute(), thin)
+    job = _make_job(_anchored(config), scene, translator, tagger, folder.absolute(), thin, wanted)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
-    check_output(folder, name, overwrite=overwrite)
-    layers = staged_layers(optical_bands, thin, changes=job.changes is not None)
+    _check_target(wanted, folder, source, overwrite=overwrite)
+    layers = staged_layers(optical_bands, thin, wanted, changes=job.changes is not None)
     facts = _facts(config, name, scene, job, translator, tagger, command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
@@ -92,7 +101,16 @@ def make_plan(config: RunConfig, command: str = "") -> RunPlan:
         facts=facts,
         optical_bands=optical_bands,
         reference=reference,
+        earlier=earlier,
     )
+
+
+def _check_target(wanted: Wanted, folder: Path, source: Path, *, overwrite: bool) -> None:
+    """Raise ``OutputError`` if the folder of products, or the one file, cannot be written."""
+    if wanted.file is None:
+        check_output(folder, name_of(source), overwrite=overwrite)
+    else:
+        check_target(wanted.file, source, overwrite=overwrite)
 
 
 def _settle_look(config: RunConfig, translator: Translator) -> tuple[RunConfig, int]:
@@ -136,6 +154,7 @@ def _make_job(
     tagger: TagModel,
     folder: Path,
     thin: int,
+    wanted: Wanted,
 ) -> BlockJob:
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
@@ -147,9 +166,11 @@ def _make_job(
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
     quantile, seen = translator.card.normalisation.quantile, windows[bands[0]]
-    cfar = plan_cfar(config, scene, take_band(whole, bands[0]), seen, norms[0], quantile)
+    cfar = None
+    if wanted.flags:
+        cfar = plan_cfar(config, scene, take_band(whole, bands[0]), seen, norms[0], quantile)
     workers = count_workers(config.engine.workers)
-    earlier = open_earlier(config, whole, bands[0])
+    earlier = open_earlier(config, whole, bands[0]) if wanted.flags else ()
     job = BlockJob(
         config=config,
         staging=folder.parent / f".{folder.name}.staging",
@@ -163,6 +184,7 @@ def _make_job(
         despeckle=speckle_filter(config.prepare, looks_of(scene, config)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
         changes=plan_changes(config, whole, earlier, bands[0]),
+        wanted=wanted,
     )
     return replace(job, fingerprint=_fingerprint(job, translator, tagger))
 
@@ -205,6 +227,7 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
         "change": [repr(job.changes), config.anomalies.change_db,
                    [str(path) for path in config.anomalies.before]],
         "block": [config.engine.block, job.thin],
+        "wanted": [job.wanted.image, job.wanted.flags],
         "software": version("sar2opt"),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
@@ -224,12 +247,12 @@ def _facts(
         source=scene.attrs["source"],
         acquired=scene.attrs["acquired"],
         geobox=scene.odc.geobox,
-        polarisation=job.translator_band,
+        polarisation=job.translator_band if job.wanted.flags else job.tagger_band,
         assumptions=(*scene.attrs["assumptions"], *_decisions(scene, job, translator)),
-        models=(
-            ModelFacts("translator", translator.name, translator.sha256,
-                       translator.card.model_dump(mode="json")),
-            ModelFacts("tagger", tagger.name, tagger.sha256, tagger.card.model_dump(mode="json")),
+        models=tuple(
+            ModelFacts(model.card.kind, model.name, model.sha256,
+                       model.card.model_dump(mode="json"))
+            for model in ((translator, tagger) if job.wanted.image else (tagger,))
         ),
         settings=to_toml(config),
         software=f"sar2opt {version('sar2opt')}",
@@ -243,19 +266,27 @@ def _facts(
 
 def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
     """Say in sentences what the run decided for itself."""
-    card = translator.card
+    card, wanted = translator.card, job.wanted
     sentences = []
     if len(scene.band) > 1:
-        sentences.append(
-            f"of {', '.join(scene.band.values)}, {job.translator_band} is translated and "
-            f"{job.tagger_band} tagged (--polarisation chooses)"
+        does = {
+            "translated": (job.translator_band, wanted.image),
+            "searched for anomalies": (job.translator_band, wanted.flags and not wanted.image),
+            "tagged": (job.tagger_band, True),
+        }
+        said = [(band, what) for what, (band, done) in does.items() if done]
+        uses = " and ".join(
+            f"{band} {'is ' if number == 0 else ''}{what}"
+            for number, (band, what) in enumerate(said)
         )
+        sentences.append(f"of {', '.join(scene.band.values)}, {uses} (--polarisation chooses)")
     sentences.append(
         f"the scene's level, the {card.normalisation.quantile:.0%} quantile of its backscatter, "
         f"is {job.translator_norm.level_db:.1f} dB"
     )
     if job.despeckle:
         sentences.append(f"before that, speckle is filtered: {job.despeckle}")
-    sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
+    if wanted.image:
+        sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
     changes = job.changes.sentences if job.changes else ()
-    return [*sentences, *job.cfar.sentences, *changes]
+    return [*sentences, *(job.cfar.sentences if job.cfar else ()), *changes]

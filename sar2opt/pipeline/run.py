@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import geopandas as gpd
 import xarray as xr
@@ -18,6 +19,7 @@ from sar2opt.pipeline.resources import release
 from sar2opt.products.reopen import open_product
 from sar2opt.tiles.engine import return_freed_memory, run_blocks
 
+T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 """Told ``(step, done, total)``, in pixels."""
 
@@ -63,6 +65,22 @@ def run(
     """
     started = time.perf_counter()
     plan = make_plan(config, command)
+    plan, (objects, anomalies) = carry_out(plan, publish, progress, tell)
+    figures = {**plan.facts.figures, "seconds": round(time.perf_counter() - started, 2)}
+    return Products(plan.folder, objects, anomalies, figures, plan.facts.assumptions)
+
+
+def carry_out(
+    plan: RunPlan,
+    finish: Callable[[RunPlan, Progress | None], T],
+    progress: Progress | None,
+    tell: Callable[[str], None] | None,
+) -> tuple[RunPlan, T]:
+    """Make the blocks of a plan and ``finish`` it; return it with its figures, and what that made.
+
+    ``tell`` is told each assumption before that. After a ``Sar2optError`` nothing is left behind.
+    """
+    started = time.perf_counter()
     for sentence in plan.facts.assumptions if tell else ():
         tell(sentence)  # type: ignore[misc]
     try:
@@ -73,15 +91,14 @@ def run(
             "seconds_blocks": round(time.perf_counter() - started, 2),
         }
         plan = replace(plan, facts=replace(plan.facts, figures=figures))
-        objects, anomalies = publish(plan, progress)
+        made = finish(plan, progress)
     except Sar2optError:
         plan.staging.remove()
         raise
     finally:
         release(plan.job.fingerprint)
     plan.staging.remove()
-    figures = {**figures, "seconds": round(time.perf_counter() - started, 2)}
-    return Products(plan.folder, objects, anomalies, figures, plan.facts.assumptions)
+    return plan, made
 
 
 def _make_blocks(plan: RunPlan, progress: Progress | None) -> int:

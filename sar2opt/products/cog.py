@@ -37,6 +37,7 @@ from sar2opt.products.overviews import HALVE
 from sar2opt.products.profiles import (
     GREY,
     OPTICAL,
+    PROBABILITY,
     TAGS,
     TRUST,
     CogProfile,
@@ -47,6 +48,7 @@ from sar2opt.products.profiles import (
 __all__ = [
     "GREY",
     "OPTICAL",
+    "PROBABILITY",
     "TAGS",
     "TRUST",
     "CogProfile",

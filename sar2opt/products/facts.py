@@ -67,6 +67,16 @@ class Facts:
         """Return the model of this role, or None if the run had none."""
         return next((model for model in self.models if model.role == role), None)
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """What each object says of itself: when and in what it was seen, and by which tagger."""
+        model = self.model("tagger")
+        return {
+            "acquired": self.acquired or UNKNOWN,
+            "source": self.source,
+            "model": f"{model.name} ({model.sha256[:12]})" if model else UNKNOWN,
+        }
+
     def tags(self, product: Product = "optical") -> dict[str, str]:
         """Return the tags of a product: what it is, what made it, from what, on which grounds."""
         role = "translator" if product in ("optical", "trust") else "tagger"

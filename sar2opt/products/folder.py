@@ -7,6 +7,7 @@ finished; until then, and after any failure, the folder holds what it held befor
 from __future__ import annotations
 
 import errno
+import glob
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -44,7 +45,8 @@ WRITING_ERRORS = (
     DataLayerError,
     sqlite3.Error,
 )
-LAYERS = ("objects", "anomalies", "footprint")
+LAYERS = ("objects", "anomalies", "features", "footprint")
+EVIDENCE = "{}_evidence_*.png"  # pictures of anomalies, of which {} is the scene
 SCRATCH = ".unfinished"
 
 
@@ -122,7 +124,8 @@ def _existing(folder: Path, scene: str) -> list[Path]:
     names = [name.format(scene) for name in FILES.values()]
     names += [name.format(scene, layer) for name in EXTRA.values() for layer in LAYERS]
     with output_errors(folder):
-        return [folder / name for name in names if (folder / name).exists()]
+        there = [folder / name for name in names if (folder / name).exists()]
+        return [*there, *sorted(folder.glob(EVIDENCE.format(glob.escape(scene))))]
 
 
 def _missing(folder: Path) -> list[Path]:

@@ -114,6 +114,17 @@ def crop_pictures(
 
     The crop leaves as much again on all sides, and is 48 to 512 pixels wide.
     """
+    y0, y1, x0, x1 = crop_window(geobox, geometry)
+    with rasterio.open(paths["optical"]) as cog:
+        pixels = cog.read(window=((y0, y1), (x0, x1)))
+    crops = {"optical": picture_of(pixels)}
+    if read_sar is not None:
+        crops["sar"] = picture_of(read_sar(y0, y1, x0, x1)[None])
+    return crops
+
+
+def crop_window(geobox: GeoBox, geometry: Any) -> tuple[int, int, int, int]:
+    """Return first row, end row, first column and end column of the crop around a geometry."""
     west, south, east, north = geometry.bounds
     to_pixel = ~geobox.affine
     corners = [to_pixel * (x, y) for x in (west, east) for y in (south, north)]
@@ -122,12 +133,14 @@ def crop_pictures(
     col, row = round((min(cols) + max(cols)) / 2), round((min(rows) + max(rows)) / 2)
     y0, x0 = max(row - half, 0), max(col - half, 0)
     y1, x1 = min(row + half, geobox.shape[0]), min(col + half, geobox.shape[1])
-    with rasterio.open(paths["optical"]) as cog:
-        pixels = cog.read(window=((y0, y1), (x0, x1)))
-    crops = {"optical": np.moveaxis(np.broadcast_to(pixels, (3, *pixels.shape[1:])), 0, 2)}
-    if read_sar is not None:
-        crops["sar"] = read_sar(y0, y1, x0, x1)
-    return {name: Image.fromarray(np.ascontiguousarray(crop)) for name, crop in crops.items()}
+    return y0, y1, x0, x1
+
+
+def picture_of(pixels: Pixels) -> Image.Image:
+    """Return pixels ``(band, y, x)``, one band or three, as a picture."""
+    if len(pixels) == 1:
+        return Image.fromarray(np.ascontiguousarray(pixels[0]))
+    return Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels, 0, 2)))
 
 
 def ground_width_m(geobox: GeoBox) -> float:

@@ -48,6 +48,14 @@ TRUST = CogProfile(
     predictor=True,
     unit="percent",
 )
+PROBABILITY = CogProfile(
+    bands=("probability of the land cover (generated)",),
+    colours=(ColorInterp.gray,),
+    overviews="average",
+    nodata=255,
+    predictor=True,
+    unit="percent",
+)
 TAGS = CogProfile(
     bands=("land cover (generated)",),
     colours=(ColorInterp.palette,),

@@ -1,4 +1,4 @@
-"""Finished raster products, opened again as DataArrays."""
+"""Finished raster products, opened again: as DataArrays, or as layers of bytes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import numpy.typing as npt
 import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
 
-from sar2opt.errors import SceneError
-from sar2opt.raster import make_raster
+from sar2opt.errors import PlacementError, SceneError
+from sar2opt.raster import NO_TAG, make_raster
+
+MOST_PIXELS = 2**36  # as of scenes; a header may claim anything
 
 
 def open_product(folder: Path, product: str) -> xr.DataArray:
@@ -59,3 +62,48 @@ def _lazy(path: Path, bands: int, geobox: GeoBox, gain: float) -> Any:
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
     )
+
+
+def probability_file(tags: Path) -> Path:
+    """Return the name of the file of probabilities beside a file of tags."""
+    return tags.with_name(f"{tags.stem}_probability.tif")
+
+
+class ByteLayer:
+    """A raster file of one band of bytes, seen as ``(y, x)``; 255 where there is no data.
+
+    It is read window by window, from any thread. Raises ``SceneError`` for what is no such raster,
+    ``PlacementError`` for one without a place on the Earth.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with rasterio.open(path) as file:
+                self.shape: tuple[int, int] = file.shape
+                kind, crs, affine = (file.count, *file.dtypes), file.crs, file.transform
+                self.tags: dict[str, str] = file.tags()
+        except (RasterioError, OSError) as error:
+            said = "no such file" if not path.exists() else "not a raster that GDAL can read"
+            raise SceneError(f"{path}: {said}") from error
+        if kind != (1, "uint8"):
+            raise SceneError(
+                f"{path}: it has {kind[0]} band{'s' * (kind[0] > 1)} of {kind[1]}: tags are one "
+                "band of uint8: give what 'sar2opt tag' or 'sar2opt run' wrote"
+            )
+        if self.shape[0] * self.shape[1] > MOST_PIXELS:
+            raise SceneError(f"{path}: its header claims {self.shape[1]} x {self.shape[0]} pixels")
+        if crs is None or affine.is_identity:
+            raise PlacementError(f"{path}: nothing in it says where its pixels lie on the Earth")
+        self.geobox = GeoBox(self.shape, affine, crs.to_wkt())
+
+    def __getitem__(self, window: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
+        rows, cols = window
+        try:
+            with rasterio.open(self.path) as file:
+                part = file.read(
+                    1, window=((rows.start, rows.stop), (cols.start, cols.stop)), masked=True
+                )
+        except (RasterioError, OSError) as error:
+            raise SceneError(f"{self.path}: is damaged: its pixels cannot be read") from error
+        return np.asarray(part.filled(NO_TAG), np.uint8)

@@ -43,12 +43,14 @@ def write_report(
     crop: Crop,
     files: Sequence[Path] = (),
     site: Sequence[str] = (),
+    features: gpd.GeoDataFrame | None = None,
 ) -> Path:
     """Write the report. Raises ``OutputError``.
 
     ``tag_counts`` and ``trust_counts`` are the numbers of pixels of each value, ``(256,)``;
     ``anomalies`` have the strongest first; ``files`` are the products beside the report, and
-    ``site`` the columns of the anomalies that say whose place it is.
+    ``site`` the columns of the anomalies that say whose place it is; ``features`` are those of a
+    reference layer, as ``summarise_features`` counts them.
     """
     area = pixel_area_m2(facts.geobox) / 1e6
     page = read_template(Path(__file__).with_name("report.html.j2")).render(
@@ -60,6 +62,7 @@ def write_report(
         flagged=[_flagged(row, crop, site) for _, row in anomalies.head(MOST).iterrows()],
         flagged_in_all=len(anomalies),
         kinds=_kinds(anomalies),
+        features=[] if features is None else _features(features),
         covers=_covers(tag_counts, area),
         trust=_trust(trust_counts),
         trust_meaning=_trust_meaning(facts.model("translator")),
@@ -122,12 +125,32 @@ def _flagged(row: Any, crop: Crop, site: Sequence[str]) -> dict[str, Any]:
         "site": {name: row[name] for name in site if str(row[name]) not in ("nan", "None")},
         "lon": row.lon,
         "lat": row.lat,
+        "evidence": [
+            (title, row[column])
+            for title, column in (("radar", "evidence_sar"), ("generated", "evidence_optical"))
+            if row.get(column)
+        ],
         "crops": {
             name: data_uri(crops[name].convert("RGB"), "JPEG")
             for name in ("sar", "optical")
             if name in crops
         },
     }
+
+
+def _features(features: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    """Return what the page says of the features in which most was flagged."""
+    some = features[features["anomalies"] > 0].head(MOST)
+    names = list(features.columns)[: features.columns.get_loc("area_m2")]  # numbers come after
+    return [
+        {
+            "name": ", ".join(str(row[name]) for name in names),
+            "kinds": row.kinds,
+            "share": 100 * row.flagged_share,
+            "area_m2": row.area_m2,
+        }
+        for _, row in some.iterrows()
+    ]
 
 
 def _kinds(anomalies: gpd.GeoDataFrame) -> list[tuple[str, int]]:

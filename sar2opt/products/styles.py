@@ -72,6 +72,11 @@ STYLES: Mapping[str, LayerStyle] = {
         ),
         tip='[% "reason" %]',
     ),
+    "features": LayerStyle(
+        None,
+        (Symbol("", "Feature of the reference", (118, 42, 131), (118, 42, 131), 0.0, width=0.3),),
+        tip='[% "kinds" %], [% round(100 * "flagged_share") %] % flagged',
+    ),
     "footprint": LayerStyle(
         None, (Symbol("", "Footprint of the scene", (0, 0, 0), (30, 30, 30), 0.0, width=0.4),)
     ),

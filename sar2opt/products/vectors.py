@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pandas as pd
@@ -22,9 +23,11 @@ from sar2opt.products.styles import STYLES, to_qml, to_sld
 TITLES: Mapping[str, str] = {
     "objects": "Objects: areas of one land cover",
     "anomalies": "Anomalies: what does not belong",
+    "features": "Features of the reference layer, and what was flagged in them",
     "footprint": "Footprint of the scene",
 }
 
+PORTION = 50_000  # rows that are written at a time
 VERSION = "1.3"  # of the standard: QGIS of Debian 12 and Ubuntu 22.04 warns of what is newer
 
 
@@ -61,17 +64,7 @@ def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: 
         try:
             unfinished.unlink(missing_ok=True)
             for name, table in layers.items():
-                pyogrio.write_dataframe(
-                    table,
-                    unfinished,
-                    layer=name,
-                    driver="GPKG",
-                    geometry_type=_geometry_type(table),
-                    promote_to_multi=True,
-                    dataset_options={} if unfinished.exists() else {"VERSION": VERSION},
-                    layer_options={"IDENTIFIER": TITLES[name], "DESCRIPTION": GENERATED["vectors"]},
-                    layer_metadata=tags,
-                )
+                _write_layer(unfinished, name, table, tags)
             styles = _style_table(layers, facts)
             pyogrio.write_dataframe(
                 styles, unfinished, layer="layer_styles", driver="GPKG", layer_options={"FID": "id"}
@@ -81,6 +74,34 @@ def write_geopackage(path: Path, layers: Mapping[str, gpd.GeoDataFrame], facts: 
         finally:
             unfinished.unlink(missing_ok=True)
     return path
+
+
+def _write_layer(path: Path, name: str, table: gpd.GeoDataFrame, tags: Mapping[str, str]) -> None:
+    """Add a layer, in portions: what is on its way to the file is a copy of the table's rows."""
+    kind = _geometry_type(table)
+    for first in range(0, max(1, len(table)), PORTION):
+        new: dict[str, Any] = {"append": True}
+        if first == 0:
+            new = {
+                "dataset_options": {} if path.exists() else {"VERSION": VERSION},
+                "layer_options": {"IDENTIFIER": TITLES[name], "DESCRIPTION": GENERATED["vectors"]},
+                "layer_metadata": tags,
+            }
+        pyogrio.write_dataframe(
+            table.iloc[first : first + PORTION],
+            path,
+            layer=name,
+            driver="GPKG",
+            geometry_type=kind,
+            promote_to_multi=True,
+            **new,
+        )
+
+
+def check_geopackage(path: Path) -> None:
+    """Raise ``OutputError`` unless ``path`` is named like a GeoPackage."""
+    if path.suffix.lower() != ".gpkg":
+        raise OutputError(f"{path}: vectors go to a GeoPackage: give a name that ends in .gpkg")
 
 
 def write_extra(

@@ -25,13 +25,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import gammaincinv, gammaln
+from scipy.special import gammaln
 
 from sar2opt.errors import ConfigError, SceneError
 from sar2opt.sar.change_statistics import (
     Floats,
     Integers,
     change_p,
+    gamma_tail,
     latest_change,
     unevenness,
 )
@@ -88,13 +89,17 @@ class ChangeTest:
     def _strip(self, series: Power, top: int) -> Change:
         """Test some rows from ``top`` on: so memory does not grow with dates times pixels."""
         first = max(top - self.margin, 0)
-        means = local_mean(series[:, first : top + _STRIP + self.margin], self.window)
-        means = self.levelled(means[:, top - first : top - first + _STRIP])
+        means = self.means(series[:, first : top + _STRIP + self.margin])
+        means = means[:, top - first : top - first + _STRIP]
         p = change_p(unevenness(means), np.isfinite(means).sum(axis=0), self.looks, self.freedom)
         since, before, after = latest_change(means)
         p[~np.isfinite(means[-1])] = np.nan
         before, after = (np.maximum(power - self.noise, self.floor) for power in (before, after))
         return Change(p, np.where(np.isfinite(p), since, 0), before, after)
+
+    def means(self, series: Power) -> Floats:
+        """Return what is tested: means of windows ``(date, y, x)``, brought to one level."""
+        return self.levelled(local_mean(series, self.window))
 
     def levelled(self, means: Floats) -> Floats:
         """Bring means ``(date, y, x)`` to the level of the newest date, noise added back."""
@@ -207,18 +212,13 @@ def _empirical_null(uneven: Floats, dates: int) -> tuple[float, float]:
     """
     median, upper = (float(value) for value in np.quantile(uneven, (0.5, _UPPER)))
     most = (dates - 1) / 2
-    if dates == 2 or median <= 0 or _tail(most) >= upper / median:
+    if dates == 2 or median <= 0 or gamma_tail(most) >= upper / median:
         return _null_looks(median, dates, 1.0), 1.0
-    if _tail(_LEAST_SHAPE) <= upper / median:
+    if gamma_tail(_LEAST_SHAPE) <= upper / median:
         shape = _LEAST_SHAPE
     else:
-        shape = float(brentq(lambda shape: _tail(shape) - upper / median, _LEAST_SHAPE, most))
+        shape = float(brentq(lambda shape: gamma_tail(shape) - upper / median, _LEAST_SHAPE, most))
     return _null_looks(median, dates, shape / most), shape / most
-
-
-def _tail(shape: float) -> float:
-    """Return the upper quartile over the median of a gamma distribution."""
-    return float(gammaincinv(shape, _UPPER) / gammaincinv(shape, 0.5))
 
 
 def _null_looks(median: float, dates: int, freedom: float) -> float:

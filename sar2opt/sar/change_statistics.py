@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, gammaincc
+from scipy.special import betainc, gammaincc, gammaincinv
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -79,6 +79,44 @@ def omnibus_p(uneven: Floats, dates: int, looks: float, freedom: float = 1.0) ->
     return np.asarray(np.maximum(first + omega * (second - first), first / 2))
 
 
+def gamma_tail(shape: float, upper: float = 0.75) -> float:
+    """Return the upper quartile over the median of a gamma distribution."""
+    return float(gammaincinv(shape, upper) / gammaincinv(shape, 0.5))
+
+
+def joint_latest_change(
+    means: Sequence[Floats], looks: Sequence[float]
+) -> tuple[Integers, list[Floats], list[Floats]]:
+    """Return what ``latest_change`` does, of several series ``(date, y, x)`` that changed at once.
+
+    The costs of a cut add up, each times the looks of its series: they are log-likelihoods of
+    independent gamma distributed means. Before and after are given for each series.
+    """
+    valid = [np.isfinite(series) for series in means]
+    counts = [np.cumsum(known, axis=0) for known in valid]
+    totals = [
+        np.cumsum(np.where(known, series, 0.0), axis=0)
+        for known, series in zip(valid, means, strict=True)
+    ]
+    shape = means[0].shape[1:]
+    least, since = np.full(shape, np.inf), np.zeros(shape, np.int64)
+    before, after = ([np.full(shape, np.nan) for _ in means] for _ in range(2))
+    for first in range(1, len(means[0])):
+        better, cost, powers = np.ones(shape, bool), np.zeros(shape), []
+        for known, count, total, look in zip(valid, counts, totals, looks, strict=True):
+            early, late = count[first - 1], count[-1] - count[first - 1]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                old, new = total[first - 1] / early, (total[-1] - total[first - 1]) / late
+                cost += look * (early * np.log(old) + late * np.log(new))  # -ln of likelihood
+            better &= known[first]  # else the next cut is the same one, with its true date
+            powers.append((old, new))
+        better &= cost < least  # false for NaN
+        least[better], since[better] = cost[better], first
+        for number, (old, new) in enumerate(powers):
+            before[number][better], after[number][better] = old[better], new[better]
+    return since, before, after
+
+
 def latest_change(means: Floats) -> tuple[Integers, Floats, Floats]:
     """Return when ``(date, ...)`` most likely changed, and the mean power before and after.
 
@@ -86,21 +124,7 @@ def latest_change(means: Floats) -> tuple[Integers, Floats, Floats]:
     two of one power each, it is the likeliest for gamma distributed means: D. V. Hinkley,
     Inference about the change-point in a sequence of random variables, Biometrika 57(1), 1970.
     """
-    valid = np.isfinite(means)
-    power = np.where(valid, means, 0.0)
-    count, total = np.cumsum(valid, axis=0), np.cumsum(power, axis=0)
-    shape = means.shape[1:]
-    least, since = np.full(shape, np.inf), np.zeros(shape, np.int64)
-    before, after = np.full(shape, np.nan), np.full(shape, np.nan)
-    for first in range(1, len(means)):
-        early, late = count[first - 1], count[-1] - count[first - 1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            old, new = total[first - 1] / early, (total[-1] - total[first - 1]) / late
-            cost = early * np.log(old) + late * np.log(new)  # of the likelihood, -ln / looks
-        better = cost < least  # false for NaN
-        better &= valid[first]  # else the next cut is the same one, with its true date
-        least[better], since[better] = cost[better], first
-        before[better], after[better] = old[better], new[better]
+    since, (before,), (after,) = joint_latest_change([means], [1.0])
     return since, before, after
 
 

@@ -1,0 +1,208 @@
+"""Commands on what a scene shows: tag, objects, anomalies."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sar2opt.cli.console import Device, bars_of_progress, out
+from sar2opt.cli.scene import (
+    Aoi,
+    Calibration,
+    Crs,
+    Dem,
+    Evidence,
+    Geocode,
+    Like,
+    Nodata,
+    Noise,
+    Polarisation,
+    Resolution,
+    Scale,
+    SceneFile,
+    Tolerance,
+    tell_assumption,
+)
+from sar2opt.config import ObjectSettings, RunConfig, load_config, parse_config
+
+Config = Annotated[Path | None, typer.Option(help="TOML; 'sar2opt config' prints one")]
+Tagger = Annotated[str | None, typer.Option(help="tagger: name or .safetensors")]
+Geopackage = Annotated[
+    Path, typer.Option("--out", help="GeoPackage to write (.gpkg)", show_default=False)
+]
+Workers = Annotated[int | None, typer.Option(min=0, help="threads; 0 is one a core")]
+Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="replace the file")]
+_TAG = "sar2opt tag scene.tif --out tags.tif"
+_OBJECTS = "sar2opt objects tags.tif --out objects.gpkg --before may.gpkg"
+_ANOMALIES = (
+    "sar2opt anomalies scene.tif --before may.tif --reference zoning.gpkg --allow rules.toml "
+    "--out flags.gpkg"
+)
+
+
+def tag(
+    scene: SceneFile,
+    file: Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)],
+    config: Config = None,
+    tagger: Tagger = None,
+    scale: Scale = None,
+    polarisation: Polarisation = None,
+    nodata: Nodata = None,
+    aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
+    geocode: Geocode = None,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    like: Like = None,
+    dem: Dem = None,
+    device: Annotated[Device | None, typer.Option(help="where the net runs")] = None,
+    workers: Workers = None,
+    overwrite: Overwrite = None,
+) -> None:
+    """Write the land cover of a scene, and beside it the probability of each pixel's tag."""
+    from sar2opt.pipeline import tag_scene
+    from sar2opt.products.classes import CLASSES
+
+    opened = _scene(
+        path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
+        calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
+        like=like, dem=dem,
+    )  # fmt: skip
+    settings = _settings(config, opened, tagger, device, workers, overwrite)
+    with bars_of_progress() as progress:
+        counts = tag_scene(
+            settings, file, progress=progress, tell=tell_assumption, command=_command()
+        )
+    known = max(1, int(counts[: len(CLASSES)].sum()))
+    shares = [f"{one.name} {100 * counts[one.code] / known:.0f} %" for one in CLASSES]
+    out.print(f"{file}: {', '.join(shares)}")
+
+
+def objects(
+    tags: Annotated[Path, typer.Argument(help="raster of tags", show_default=False)],
+    file: Geopackage,
+    scene: Annotated[
+        Path | None, typer.Option(help="scene whose mean backscatter each object tells")
+    ] = None,
+    before: Annotated[
+        Path | None, typer.Option(help="GeoPackage of an earlier scene: objects keep their ids")
+    ] = None,
+    min_area: Annotated[
+        float | None, typer.Option(min=0, help="smaller objects are left out, m2")
+    ] = None,
+    max_hole: Annotated[
+        float | None, typer.Option(min=0, help="smaller holes are filled, m2")
+    ] = None,
+    smooth: Annotated[
+        bool | None, typer.Option("--smooth/--stairs", help="outlines along pixels, or without")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
+) -> None:
+    """Outline the areas of one tag of a raster, as polygons with their attributes."""
+    from sar2opt.vectorise import ObjectsJob, tags_file_to_objects
+
+    given = {"before": before, "min_area_m2": min_area, "max_hole_m2": max_hole, "smooth": smooth}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    settings = parse_config(wanted, ObjectSettings, "options")
+    job = ObjectsJob(tags, file, scene, settings, overwrite, workers, _command())
+    with bars_of_progress() as progress:
+        found = tags_file_to_objects(job, progress=progress, tell=tell_assumption)
+    kinds = ", ".join(f"{tag} {count}" for tag, count in found["tag"].value_counts().items())
+    out.print(f"{file}: {len(found)} objects{': ' if kinds else ''}{kinds}")
+    if found.empty:
+        out.print("no object is as large as that: the layer is empty")
+
+
+def anomalies(
+    scene: SceneFile,
+    file: Geopackage,
+    config: Config = None,
+    before: Annotated[
+        list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
+    column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
+    allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
+    expect: Annotated[
+        Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
+    ] = None,
+    join: Annotated[
+        Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
+    ] = None,
+    on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
+    tolerance: Tolerance = None,
+    evidence: Evidence = None,
+    tagger: Tagger = None,
+    scale: Scale = None,
+    polarisation: Polarisation = None,
+    nodata: Nodata = None,
+    aoi: Aoi = None,
+    calibration: Calibration = None,
+    noise: Noise = None,
+    geocode: Geocode = None,
+    crs: Crs = None,
+    resolution: Resolution = None,
+    like: Like = None,
+    dem: Dem = None,
+    device: Annotated[Device | None, typer.Option(help="where the net runs")] = None,
+    workers: Workers = None,
+    overwrite: Overwrite = None,
+) -> None:
+    """Flag what does not belong: bright targets, changes, what a register does not allow."""
+    from sar2opt.pipeline import flag_scene
+
+    opened = _scene(
+        path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
+        calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
+        like=like, dem=dem,
+    )  # fmt: skip
+    asked = {
+        "anomalies.before": before or None, "anomalies.reference": reference,
+        "anomalies.column": column, "anomalies.allow": allow, "anomalies.expect": expect,
+        "anomalies.join": join, "anomalies.on": on, "anomalies.tolerance_m": tolerance,
+        "output.evidence": evidence,
+    }  # fmt: skip
+    settings = _settings(config, opened | asked, tagger, device, workers, overwrite)
+    with bars_of_progress() as progress:
+        found = flag_scene(
+            settings, file, progress=progress, tell=tell_assumption, command=_command()
+        )
+    kinds = ", ".join(f"{kind} {count}" for kind, count in found["kind"].value_counts().items())
+    out.print(f"{file}: {len(found)} anomalies{': ' if kinds else ''}{kinds}")
+    if found.empty:
+        out.print("nothing was flagged; that is no proof that there is nothing")
+
+
+for command, example in ((tag, _TAG), (objects, _OBJECTS), (anomalies, _ANOMALIES)):
+    command.__doc__ = f"{command.__doc__}\n\nExample: {example}"
+
+
+def _scene(**how: Any) -> dict[str, Any]:
+    return {f"scene.{name}": value for name, value in how.items()}
+
+
+def _settings(
+    config: Path | None,
+    given: dict[str, Any],
+    tagger: str | None,
+    device: Device | None,
+    workers: int | None,
+    overwrite: bool | None,
+) -> RunConfig:
+    more = {
+        "tag.model": tagger,
+        "engine.device": device.value if device else None,
+        "engine.workers": workers,
+        "output.overwrite": overwrite,
+    }
+    return load_config(config, RunConfig, given | more)
+
+
+def _command() -> str:
+    return shlex.join(["sar2opt", *sys.argv[1:]])

@@ -1,0 +1,174 @@
+"""From the staging store to tables: objects, anomalies, and the outline of what holds data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
+from shapely.geometry.base import BaseGeometry
+
+from sar2opt.overlay import (
+    bright_targets,
+    changes,
+    concat,
+    keep_ids,
+    missing_objects,
+    reference_disagreement,
+    summarise_features,
+    tags_to_objects,
+    with_origin,
+    with_sites,
+)
+from sar2opt.overlay.footprint import footprint
+from sar2opt.pipeline.earlier import Changes
+from sar2opt.pipeline.plan import RunPlan
+from sar2opt.products.vectors import footprint_table
+from sar2opt.raster import NO_TAG
+
+Progress = Callable[[str, int, int], None]
+
+
+class Plane:
+    """The only band of a staged array, seen as ``(y, x)``."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape = array.shape[1:]
+
+    def __getitem__(self, window: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
+        return np.asarray(self._array[(0, *window)])
+
+
+def find_objects(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoDataFrame:
+    """Return the objects of a run whose blocks are all staged."""
+    settings = plan.config.objects
+    objects = tags_to_objects(
+        _plane(plan, "tags"),
+        plan.facts.geobox,
+        plan.classes,
+        score=_plane(plan, "score"),
+        power=_plane(plan, "power"),
+        level_db=plan.job.translator_norm.level_db,
+        min_area_m2=settings.min_area_m2,
+        max_hole_m2=settings.max_hole_m2,
+        smooth=settings.smooth,
+        progress=_told(progress, "outlining objects"),
+        **_engine(plan),
+    )
+    if plan.earlier is not None:
+        objects, _ = keep_ids(objects, plan.earlier)
+    return _with_sites(plan, with_origin(objects, **plan.facts.origin))
+
+
+def find_anomalies(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoDataFrame:
+    """Return the anomalies of a run whose blocks are all staged, the strongest first."""
+    found = [_bright_targets(plan)]
+    if plan.job.changes is not None:
+        found.append(_changes(plan, plan.job.changes, progress))
+    found += _against_reference(plan, progress)
+    return _with_sites(plan, concat(found, plan.facts.geobox.crs))
+
+
+def layers_of(
+    plan: RunPlan, anomalies: gpd.GeoDataFrame, objects: gpd.GeoDataFrame | None = None
+) -> dict[str, gpd.GeoDataFrame]:
+    """Return the layers of a GeoPackage: tables by name, the features of a reference among them."""
+    tables = {} if objects is None else {"objects": objects}
+    tables["anomalies"] = anomalies
+    reference = plan.reference
+    if reference is not None:
+        tables["features"] = summarise_features(
+            reference.table, anomalies, plan.facts.geobox, reference.columns
+        )
+    return tables | {"footprint": footprint_table(plan.facts, find_footprint(plan))}
+
+
+def find_footprint(plan: RunPlan) -> BaseGeometry:
+    """Return the outline of the pixels that hold data, in the CRS of the grid."""
+    layer = _plane(plan, "trust" if plan.job.wanted.image else "tags")
+    return footprint(layer, plan.facts.geobox, NO_TAG, **_engine(plan))
+
+
+def _plane(plan: RunPlan, layer: str) -> Plane:
+    return Plane(plan.staging.array(layer))
+
+
+def _engine(plan: RunPlan) -> dict[str, Any]:
+    return {"block": plan.config.engine.block, "workers": plan.config.engine.workers}
+
+
+def _told(progress: Progress | None, step: str) -> Callable[[int, int], None] | None:
+    return partial(progress, step) if progress else None
+
+
+def _with_sites(plan: RunPlan, table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    reference = plan.reference
+    if reference is None or reference.sites is None:
+        return table
+    return with_sites(table, reference.sites)
+
+
+def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.GeoDataFrame]:
+    """Return what is where it should not be, and what is not where it should be."""
+    reference, settings, found = plan.reference, plan.config.anomalies, []
+    if reference is None:
+        return []
+    tags, geobox, names, table = (
+        _plane(plan, "tags"), plan.facts.geobox, plan.classes, reference.table
+    )  # fmt: skip
+    how: dict[str, Any] = {"column": settings.column, "score": _plane(plan, "score")}
+    how["border"] = reference.border
+    if reference.allow is not None:
+        found.append(
+            reference_disagreement(
+                tags,
+                geobox,
+                names,
+                table,
+                allow=reference.allow,
+                min_area_m2=settings.min_area_m2,
+                progress=_told(progress, "comparing with the reference"),
+                **how,
+                **_engine(plan),
+            )
+        )
+    if reference.expect is not None:
+        told = _told(progress, "looking for what is missing")
+        more: dict[str, Any] = {"expect": reference.expect, "progress": told}
+        found.append(missing_objects(tags, geobox, names, table, **more, **how))
+    return found
+
+
+def _bright_targets(plan: RunPlan) -> gpd.GeoDataFrame:
+    assert plan.job.cfar is not None
+    return bright_targets(
+        _plane(plan, "bright"),
+        plan.facts.geobox,
+        factor=plan.job.cfar.factor,
+        false_alarm=plan.config.anomalies.false_alarm,
+        tags=_plane(plan, "tags"),
+        names=plan.classes,
+        min_pixels=plan.config.anomalies.min_pixels,
+        **_engine(plan),
+    )
+
+
+def _changes(plan: RunPlan, found: Changes, progress: Progress | None) -> gpd.GeoDataFrame:
+    return changes(
+        plan.staging.array("change"),
+        plan.facts.geobox,
+        dates=found.dates,
+        level_db=found.test.level_db,
+        false_share=plan.config.anomalies.change_false_share,
+        # what is smaller than a window may be a single pixel, seen by all windows that hold it
+        min_pixels=max(plan.config.anomalies.min_pixels, found.test.window**2),
+        tags=_plane(plan, "tags"),
+        names=plan.classes,
+        doubt=found.doubt,
+        progress=_told(progress, "outlining changes"),
+        **_engine(plan),
+    )

@@ -1,0 +1,160 @@
+"""What objects say of themselves, and the ids that they keep from one scene to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from sar2opt.errors import LayerError
+from sar2opt.overlay import NO_TAG, encode_power, keep_ids, read_earlier, tags_to_objects
+from sar2opt.overlay.extents import extents
+from sar2opt.overlay.power_codes import mean_db, summable
+
+NAMES = ("water", "trees", "crops", "built_up")
+UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4100000.0)
+GRID = GeoBox((60, 80), UTM, "EPSG:32611")
+
+
+def scene(*fields):
+    """Objects of a scene with rectangles (tag, top, left, bottom, right) in pixels."""
+    tags = np.full(GRID.shape, NO_TAG, np.uint8)
+    for tag, top, left, bottom, right in fields:
+        tags[top:bottom, left:right] = tag
+    return tags_to_objects(tags, GRID, NAMES, min_area_m2=0, max_hole_m2=0, workers=1)
+
+
+FIELD = (1, 10, 10, 20, 30)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        (1, 10, 10, 20, 30),
+        (1, 9, 9, 21, 31),  # grown by a pixel on all sides
+        (1, 11, 11, 19, 29),  # shrunk
+        (1, 13, 14, 23, 34),  # displaced by 3 and 4 pixels
+    ],
+)
+def test_an_object_that_moved_or_grew_keeps_its_id(later) -> None:
+    before = scene(FIELD, (1, 40, 40, 50, 50))
+    after = scene(later, (1, 30, 60, 40, 70), (0, 45, 5, 50, 10))
+    kept, number = keep_ids(after, before)
+    same = before.loc[before["pixels"] == 200, "id"].item()
+    assert number == 1
+    assert (
+        kept.loc[kept["pixels"] == (later[3] - later[1]) * (later[4] - later[2]), "id"].item()
+        == same
+    )
+    assert kept["id"].is_unique
+    assert set(kept["id"]) & set(before["id"]) == {same}
+
+
+def test_another_tag_or_place_is_another_object() -> None:
+    before = scene(FIELD)
+    for later in ((2, 10, 10, 20, 30), (1, 10, 26, 20, 46), (1, 30, 10, 40, 30)):
+        after = scene(later)
+        kept, number = keep_ids(after, before)
+        assert number == 0
+        assert kept["id"].tolist() == after["id"].tolist()
+        assert kept["id"].item() != before["id"].item()
+
+
+def test_of_a_parted_object_the_larger_part_keeps_the_id() -> None:
+    before = scene((1, 10, 10, 20, 40))
+    kept, number = keep_ids(scene((1, 10, 10, 20, 28), (1, 10, 29, 20, 40)), before)
+    assert number == 1
+    assert kept.loc[kept["pixels"] == 180, "id"].item() == before["id"].item()
+    joined, number = keep_ids(before, scene((1, 10, 10, 20, 28), (1, 10, 29, 20, 40)))
+    assert number == 1
+    assert joined["id"].item() in scene((1, 10, 10, 20, 28))["id"].tolist()
+
+
+def test_an_id_that_was_taken_along_is_not_given_twice() -> None:
+    before = scene((1, 10, 10, 20, 20))
+    # what lies where it was has its centroid, and so its own id, but is too small to be the same
+    after = scene((1, 10, 10, 20, 14), (1, 14, 15, 16, 16), (1, 10, 17, 20, 20))
+    middle = after["pixels"] == 2
+    after.loc[middle, "id"] = before["id"].item()
+    kept, number = keep_ids(after, before)
+    assert number == 1
+    assert kept["id"].is_unique
+    assert kept.loc[middle, "id"].item() != before["id"].item()
+
+
+def test_ids_are_kept_across_reference_systems_and_files(tmp_path: Path) -> None:
+    before = scene(FIELD)
+    before.to_crs("EPSG:4326").to_file(tmp_path / "may.gpkg", layer="objects")
+    kept, number = keep_ids(scene(FIELD), read_earlier(tmp_path / "may.gpkg"))
+    assert number == 1
+    assert kept["id"].tolist() == before["id"].tolist()
+
+
+def test_empty_layers_keep_nothing() -> None:
+    before = scene(FIELD)
+    assert keep_ids(before.iloc[:0], before)[1] == 0
+    kept, number = keep_ids(before, before.iloc[:0])
+    assert (number, kept["id"].tolist()) == (0, before["id"].tolist())
+
+
+def test_an_earlier_layer_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LayerError, match="no such file"):
+        read_earlier(tmp_path / "none.gpkg")
+    (tmp_path / "text.gpkg").write_text("dear sir or madam")
+    with pytest.raises(LayerError, match="cannot be read"):
+        read_earlier(tmp_path / "text.gpkg")
+    table = gpd.GeoDataFrame({"id": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs="EPSG:32611")
+    table.to_file(tmp_path / "other.gpkg", layer="objects")
+    with pytest.raises(LayerError, match="no column 'tag': sar2opt did not make it"):
+        read_earlier(tmp_path / "other.gpkg")
+
+
+# ---- how long, which way, how bright -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32611", "EPSG:3857", "EPSG:4326", "EPSG:3413"])
+@pytest.mark.parametrize("azimuth", [0.0, 30.0, 90.0, 135.0])
+def test_length_and_orientation_are_those_of_the_ground(crs: str, azimuth: float) -> None:
+    # on the central meridian at 60 degrees north, where grid north is north
+    turned = shapely.affinity.rotate(shapely.box(-15, -100, 15, 100), -azimuth, origin=(0, 0))
+    ship = gpd.GeoSeries(
+        [shapely.affinity.translate(turned, 500000, 6651411)], crs="EPSG:32611"
+    ).segmentize(5)
+    here = ship.to_crs(crs)
+    grid = GeoBox((10, 10), Affine.identity(), crs)
+    length, along = extents(here.to_numpy(), grid)
+    assert length[0] == pytest.approx(200 / 0.9996, rel=3e-3)
+    assert abs((along[0] - azimuth + 90) % 180 - 90) < 0.3
+
+
+def test_what_is_as_wide_as_long_has_no_direction() -> None:
+    length, along = extents(np.array([shapely.box(500000, 4e6, 500100, 4e6 + 90)]), GRID)
+    assert length[0] == pytest.approx(100, rel=1e-3)
+    assert np.isnan(along[0])
+    assert [len(one) for one in extents(np.array([]), GRID)] == [0, 0]
+
+
+def test_objects_tell_the_mean_of_power_and_not_of_decibels() -> None:
+    tags = np.full(GRID.shape, 1, np.uint8)
+    tags[:, 40:] = 2
+    power = np.where(tags == 1, 0.02, 0.2) * np.random.default_rng(1).gamma(2, 0.5, GRID.shape)
+    table = tags_to_objects(
+        tags, GRID, NAMES, power=encode_power(power, -10.0), level_db=-10.0, block=16
+    ).set_index("tag")
+    for tag, part in (("trees", power[:, :40]), ("crops", power[:, 40:])):
+        truth = 10 * np.log10(part.mean())
+        assert table.loc[tag, "backscatter_db"] == pytest.approx(truth, abs=0.03)
+    assert tags_to_objects(tags, GRID, NAMES)["backscatter_db"].isna().all()
+
+
+def test_power_is_packed_within_its_range() -> None:
+    code = encode_power(np.array([np.nan, 0, 1e-9, 1.0, 1e9]), 0.0)
+    assert code.tolist() == [0, 1, 1, 161, 255]
+    one = np.array([1])
+    assert mean_db(summable(code[3:4]), one, 0.0) == pytest.approx(0.0, abs=1e-3)
+    assert np.isnan(mean_db(summable(code[:1]), one, 0.0)).all()
