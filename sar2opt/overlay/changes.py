@@ -62,6 +62,7 @@ def changes(
     min_pixels: int = 1,
     tags: Any = None,
     names: Sequence[str] = (),
+    flooded: Any = None,
     doubt: str = "",
     block: int = 1024,
     workers: int = 0,
@@ -77,8 +78,9 @@ def changes(
 
     ``before_db`` and ``after_db`` are means over the place, ``since`` the first date that shows
     the latest state, ``q_value`` the share of false ones among pixels as clear as the clearest.
-    Where backscatter fell and the tag is water, the kind is ``flood``; else it is ``change``. The
-    score is r / (1 + r), r being the ratio of the two levels: 0.67 for 3 dB, 0.91 for 10 dB.
+    Where backscatter fell and the tag is water, the kind is ``flood``; else it is ``change``. With
+    ``flooded``, uint8 ``(y, x)`` that is 1 where a net tells floods, floods are left to that: what
+    fell and lies in one for the most part is left out, and the rest is ``change``. The score is r / (1 + r), r being the ratio of the two levels: 0.67 for 3 dB, 0.91 for 10 dB.
     ``doubt`` says why all scores are halved; empty, they are not. ``block``, ``workers`` and
     ``progress`` as for ``tags_to_objects``. Raises ``ConventionError`` when shapes differ.
     """
@@ -86,7 +88,7 @@ def changes(
         raise ConventionError(
             f"found has shape {tuple(found.shape)}, not {(CHANGE_BANDS, *geobox.shape)}"
         )
-    check_shapes(geobox, tags=tags)
+    check_shapes(geobox, tags=tags, flooded=flooded)
     rates = change_rates(found, block)
     threshold = int((rates > false_share).sum())  # they fall
 
@@ -117,11 +119,23 @@ def changes(
     cover = [find(_reader(tags, code=code)).total[order] for code in codes]
     table = table.assign(
         since=np.rint(since).astype(int),
-        before_db=level_db + _STEP_DB * (before - _MIDDLE),
-        after_db=level_db + _STEP_DB * (after - _MIDDLE),
+        before_db=db_of_code(before, level_db),
+        after_db=db_of_code(after, level_db),
         q_value=rates[table["peak"].to_numpy()],
     )
-    return _changes(table, _commonest(cover, names, len(table)), dates, doubt)
+    around = _commonest(cover, names, len(table))
+    if flooded is None:
+        return _changes(table, around, _flooded(table, around), dates, doubt)
+    told = find(_reader(flooded, code=1)).total[order] > pixels / 2
+    left = np.flatnonzero(~(told & (before > after)))
+    table, around = table.iloc[left].reset_index(drop=True), [around[number] for number in left]
+    return _changes(table, around, np.zeros(len(table), bool), dates, doubt)
+
+
+def db_of_code(code: Array, level_db: float) -> npt.NDArray[np.float64]:
+    """Return the decibels that bands 3 and 4 of ``encode_changes`` stand for, or means of them."""
+    decibel: npt.NDArray[np.float64] = level_db + _STEP_DB * (code - _MIDDLE)
+    return decibel
 
 
 def series_changes(
@@ -173,11 +187,14 @@ def _commonest(cover: Sequence[Array], names: Sequence[str], number: int) -> lis
 
 
 def _changes(
-    table: gpd.GeoDataFrame, tags: Sequence[str], dates: Sequence[str], doubt: str
+    table: gpd.GeoDataFrame,
+    tags: Sequence[str],
+    flooded: npt.NDArray[np.bool_],
+    dates: Sequence[str],
+    doubt: str,
 ) -> gpd.GeoDataFrame:
     ratio = 10 ** (np.abs(table["after_db"] - table["before_db"]).to_numpy() / 10)
     score = ratio / (1 + ratio) * (0.5 if doubt else 1.0)
-    flooded = _flooded(table, tags)
     reasons = [
         _reason(row, tag, water, dates, doubt)
         for row, tag, water in zip(table.itertuples(), tags, flooded, strict=True)

@@ -18,13 +18,20 @@ import xarray as xr
 from sar2opt.config import RunConfig, to_toml
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
-from sar2opt.nets.models import Model, TagModel, Translator
+from sar2opt.nets.models import FloodModel, TagModel, Translator
 from sar2opt.overlay import read_earlier
 from sar2opt.pipeline.block import BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
-from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
+from sar2opt.pipeline.floods import plan_floods
+from sar2opt.pipeline.resources import (
+    Resources,
+    keep,
+    load_flood_model,
+    load_models,
+    open_scene_of,
+)
 from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import Facts, ModelFacts
 from sar2opt.products.folder import check_output
@@ -59,6 +66,7 @@ class RunPlan:
 
 
 EVERYTHING = Wanted()
+Models = tuple[Translator, TagModel, FloodModel | None]
 
 
 def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING) -> RunPlan:
@@ -70,23 +78,30 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     name = name_of(source)
     folder = wanted.file or config.output.folder / name
     scene = open_scene_of(config)
-    translator, tagger = load_models(config)
+    (translator, tagger), flood = load_models(config), load_flood_model(config)
     config, optical_bands = _settle_look(config, translator)
     reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
     earlier = config.objects.before and read_earlier(config.objects.before)
     rows, cols = scene.shape[1:]
-    blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
+    blocks = Plan(
+        (rows, cols),
+        config.engine.block,
+        lcm(*(m.stride for m in (translator, tagger, flood) if m)),
+    )
     thin = thinning(blocks.shape, blocks.block)
-    job = _make_job(_anchored(config), scene, translator, tagger, folder.absolute(), thin, wanted)
+    job = _make_job(
+        _anchored(config), scene, (translator, tagger, flood), folder.absolute(), thin, wanted
+    )
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     _check_target(wanted, folder, source, overwrite=overwrite)
-    layers = staged_layers(optical_bands, thin, wanted, changes=job.changes is not None)
-    facts = _facts(config, name, scene, job, translator, tagger, command)
+    compared = {"changes": job.changes is not None, "floods": job.floods is not None}
+    layers = staged_layers(optical_bands, thin, wanted, **compared)
+    facts = _facts(config, name, scene, job, (translator, tagger, flood), command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
         facts = replace(facts, assumptions=(*facts.assumptions, *reference.notes, *sites))
     if config.engine.scheduler == "threads":  # else others open them, where they are
-        opened = Resources(scene, translator, tagger, job.open_earlier(scene))
+        opened = Resources(scene, translator, tagger, job.open_earlier(scene), flood)
         keep(opened, job.threads, job.fingerprint)
     return RunPlan(
         config=config,
@@ -150,12 +165,12 @@ def _without_aoi(config: RunConfig) -> RunConfig:
 def _make_job(
     config: RunConfig,
     scene: xr.DataArray,
-    translator: Translator,
-    tagger: TagModel,
+    models: Models,
     folder: Path,
     thin: int,
     wanted: Wanted,
 ) -> BlockJob:
+    translator, tagger, flood = models
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
     whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
@@ -183,10 +198,11 @@ def _make_job(
         threads=max(1, count_workers(0) // workers),
         despeckle=speckle_filter(config.prepare, looks_of(scene, config)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
-        changes=plan_changes(config, whole, earlier, bands[0]),
+        changes=(changes := plan_changes(config, whole, earlier, bands[0])),
+        floods=plan_floods(flood, whole, earlier, changes),
         wanted=wanted,
     )
-    return replace(job, fingerprint=_fingerprint(job, translator, tagger))
+    return replace(job, fingerprint=_fingerprint(job, models))
 
 
 def _doubts(
@@ -205,7 +221,7 @@ def _doubts(
     return translator.doubts(quantiles, spacing, band, config.translate.look, radar)
 
 
-def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
+def _fingerprint(job: BlockJob, models: Models) -> str:
     """Tie the staging store to what its pixels depend on, and to nothing else."""
     config = job.config
     scene = config.scene
@@ -219,12 +235,12 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
         "scene": config.scene.model_dump_json(),
         "prepare": config.prepare.model_dump_json(),
         "despeckle": repr(job.despeckle),
-        "models": [(model.sha256, model.precision, model.device) for model in (translator, tagger)],
+        "models": [(model.sha256, model.precision, model.device) for model in models if model],
         "look": config.translate.look,
         "bands": [job.translator_band, job.tagger_band],
         "norms": [repr(job.translator_norm), repr(job.tagger_norm)],
         "cfar": [repr(job.cfar), config.anomalies.guard, config.anomalies.background],
-        "change": [repr(job.changes), config.anomalies.change_db,
+        "change": [repr(job.changes), repr(job.floods), config.anomalies.change_db,
                    [str(path) for path in config.anomalies.before]],
         "block": [config.engine.block, job.thin],
         "wanted": [job.wanted.image, job.wanted.flags],
@@ -238,10 +254,10 @@ def _facts(
     name: str,
     scene: xr.DataArray,
     job: BlockJob,
-    translator: Translator,
-    tagger: TagModel,
+    models: Models,
     command: str,
 ) -> Facts:
+    translator, tagger, flood = models
     return Facts(
         scene=name,
         source=scene.attrs["source"],
@@ -252,7 +268,7 @@ def _facts(
         models=tuple(
             ModelFacts(model.card.kind, model.name, model.sha256,
                        model.card.model_dump(mode="json"))
-            for model in ((translator, tagger) if job.wanted.image else (tagger,))
+            for model in (translator if job.wanted.image else None, tagger, flood) if model
         ),
         settings=to_toml(config),
         software=f"sar2opt {version('sar2opt')}",
@@ -289,4 +305,5 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
     if wanted.image:
         sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
     changes = job.changes.sentences if job.changes else ()
+    changes += job.floods.sentences if job.floods else ()
     return [*sentences, *(job.cfar.sentences if job.cfar else ()), *changes]

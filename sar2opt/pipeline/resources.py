@@ -10,11 +10,19 @@ import xarray as xr
 
 from sar2opt.config import RunConfig
 from sar2opt.errors import ModelError
-from sar2opt.nets.models import TagModel, Translator, limit_threads, load_model
+from sar2opt.nets.models import (
+    FloodModel,
+    Model,
+    TagModel,
+    Translator,
+    limit_threads,
+    load_model,
+)
 from sar2opt.scenes import open_scene
 from sar2opt.tiles.engine import keep_freed_memory
 
 OpenEarlier = Callable[[xr.DataArray], tuple[xr.DataArray, ...]]
+NONE = "none"  # instead of a model
 _KEPT = 2  # runs whose resources a worker of a cluster keeps
 _WHOLE = 2**24  # pixels; more than a side of any scene
 
@@ -27,6 +35,12 @@ class Resources:
     translator: Translator
     tagger: TagModel
     earlier: tuple[xr.DataArray, ...] = ()  # on the grid of the scene, the earliest first
+    flood: FloodModel | None = None
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The nets of the run."""
+        return (self.translator, self.tagger, *((self.flood,) if self.flood else ()))
 
 
 _OPEN: dict[str, Resources] = {}  # by the fingerprint of the run
@@ -41,7 +55,8 @@ def resources(config: RunConfig, threads: int, fingerprint: str, earlier: OpenEa
     with _ONE_AT_A_TIME:
         if fingerprint not in _OPEN:
             scene = open_scene_of(config)
-            opened = Resources(scene, *load_models(config), earlier(scene))
+            flood = load_flood_model(config)
+            opened = Resources(scene, *load_models(config), earlier(scene), flood)
             _keep(opened, threads, fingerprint)
         return _OPEN[fingerprint]
 
@@ -76,6 +91,21 @@ def load_models(config: RunConfig) -> tuple[Translator, TagModel]:
     if not isinstance(tagger, TagModel):
         raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
     return translator, tagger
+
+
+def load_flood_model(config: RunConfig) -> FloodModel | None:
+    """Load the net that tells floods; None where there are no earlier scenes, or none is wanted.
+
+    Raises ``ModelError`` where the bundle is of another kind.
+    """
+    name = config.anomalies.flood_model
+    if not config.anomalies.before or name == NONE:
+        return None
+    how = {"device": config.engine.device, "precision": config.engine.precision}
+    model = load_model(name, **how)
+    if not isinstance(model, FloodModel):
+        raise ModelError(f"{name} tells no floods: anomalies.flood_model takes one that does")
+    return model
 
 
 def open_scene_of(config: RunConfig) -> xr.DataArray:
