@@ -156,10 +156,28 @@ def test_nothing_found_is_an_empty_layer_and_a_sentence(tmp_path: Path, cli: Cli
     assert len(objects_of(out)) == 0
 
 
+def a_text(folder: Path) -> Path:
+    (folder / "s.tif").write_text("dear sir or madam")
+    return folder / "s.tif"
+
+
+def without_a_place(folder: Path) -> Path:
+    Image.fromarray(np.ones((9, 9), np.uint8)).save(folder / "s.tif")
+    return folder / "s.tif"
+
+
+def beside_other_probabilities(folder: Path) -> Path:
+    write(folder / "s_probability.tif", np.ones((9, 8), np.uint8))
+    return write(folder / "s.tif", np.ones((9, 9), np.uint8))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda folder: folder / "none.tif", "no such file"),
+        (a_text, "not a GeoTIFF, or damaged"),
+        (without_a_place, "nothing in it says where its pixels lie on the Earth"),
+        (beside_other_probabilities, "lies on another grid than s.tif: take it away"),
         (lambda folder: write(folder / "s.tif", np.ones((9, 9), np.float32)), "1 band of float32"),
         (lambda folder: write(folder / "s.tif", *np.ones((2, 9, 9), np.uint8)), "2 bands of uint8"),
         (lambda folder: write(folder / "s.tif", np.full((9, 9), 9, np.uint8)), "hold code 9"),

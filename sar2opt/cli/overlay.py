@@ -11,20 +11,28 @@ import typer
 
 from sar2opt.cli.console import Device, bars_of_progress, out
 from sar2opt.cli.scene import (
+    Allow,
     Aoi,
+    Before,
     Calibration,
+    Column,
     Crs,
     Dem,
     Evidence,
+    Expect,
     Geocode,
+    Join,
     Like,
     Nodata,
     Noise,
+    On,
     Polarisation,
+    Reference,
     Resolution,
     Scale,
     SceneFile,
     Tolerance,
+    asked_of_anomalies,
     tell_assumption,
 )
 from sar2opt.config import ObjectSettings, RunConfig, load_config, parse_config
@@ -123,19 +131,13 @@ def anomalies(
     scene: SceneFile,
     file: Geopackage,
     config: Config = None,
-    before: Annotated[
-        list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
-    ] = None,
-    reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
-    column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
-    allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
-    expect: Annotated[
-        Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
-    ] = None,
-    join: Annotated[
-        Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
-    ] = None,
-    on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
+    before: Before = None,
+    reference: Reference = None,
+    column: Column = None,
+    allow: Allow = None,
+    expect: Expect = None,
+    join: Join = None,
+    on: On = None,
     tolerance: Tolerance = None,
     evidence: Evidence = None,
     tagger: Tagger = None,
@@ -162,13 +164,12 @@ def anomalies(
         calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
         like=like, dem=dem,
     )  # fmt: skip
-    asked = {
-        "anomalies.before": before or None, "anomalies.reference": reference,
-        "anomalies.column": column, "anomalies.allow": allow, "anomalies.expect": expect,
-        "anomalies.join": join, "anomalies.on": on, "anomalies.tolerance_m": tolerance,
-        "output.evidence": evidence,
-    }  # fmt: skip
-    settings = _settings(config, opened | asked, tagger, device, workers, overwrite)
+    asked = asked_of_anomalies(
+        before=before, reference=reference, column=column, allow=allow, expect=expect, join=join,
+        on=on, tolerance_m=tolerance,
+    )  # fmt: skip
+    given = opened | asked | {"output.evidence": evidence}
+    settings = _settings(config, given, tagger, device, workers, overwrite)
     with bars_of_progress() as progress:
         found = flag_scene(
             settings, file, progress=progress, tell=tell_assumption, command=_command()

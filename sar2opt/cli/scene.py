@@ -41,6 +41,19 @@ Geocode = Annotated[
 Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
 Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
 Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
+Before = Annotated[
+    list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
+]
+Reference = Annotated[Path | None, typer.Option(help="vector layer of what should be")]
+Column = Annotated[str | None, typer.Option(help="its column with the class")]
+Allow = Annotated[Path | None, typer.Option(help="TOML: class = [tags]")]
+Expect = Annotated[
+    Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
+]
+Join = Annotated[
+    Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
+]
+On = Annotated[str | None, typer.Option(help="column that both have: parcel_id")]
 Tolerance = Annotated[
     float | None, typer.Option(help="metres beside the edge of a feature that are not judged")
 ]
@@ -71,22 +84,16 @@ def run(
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
     despeckle: Annotated[str | None, typer.Option(help=_FILTERS)] = None,
-    before: Annotated[
-        list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
-    ] = None,
-    reference: Annotated[Path | None, typer.Option(help="vector layer of what should be")] = None,
-    column: Annotated[str | None, typer.Option(help="its column with the class")] = None,
-    allow: Annotated[Path | None, typer.Option(help="TOML: class = [tags]")] = None,
-    expect: Annotated[
-        Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
-    ] = None,
-    join: Annotated[
-        Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
-    ] = None,
+    before: Before = None,
+    reference: Reference = None,
+    column: Column = None,
+    allow: Allow = None,
+    expect: Expect = None,
+    join: Join = None,
     before_objects: Annotated[
         Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
     ] = None,
-    on: Annotated[str | None, typer.Option(help="column that both have: parcel_id")] = None,
+    on: On = None,
     tolerance: Tolerance = None,
     evidence: Evidence = None,
     device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
@@ -117,23 +124,19 @@ def run(
             "translate.model": model,
             "translate.look": look,
             "tag.model": tagger,
-            "anomalies.before": before or None,
+            **asked_of_anomalies(
+                before=before, reference=reference, column=column, allow=allow, expect=expect,
+                join=join, on=on, tolerance_m=tolerance,
+            ),
             "objects.before": before_objects,
-            "anomalies.reference": reference,
-            "anomalies.column": column,
-            "anomalies.expect": expect,
-            "anomalies.join": join,
-            "anomalies.on": on,
-            "anomalies.tolerance_m": tolerance,
             "output.evidence": evidence,
-            "anomalies.allow": allow,
             "engine.device": device.value if device else None,
             "engine.workers": workers,
             "engine.scheduler": scheduler,
             "output.folder": folder,
             "output.overwrite": overwrite,
         },
-    )
+    )  # fmt: skip
     command = shlex.join(["sar2opt", *sys.argv[1:]])
     with bars_of_progress() as progress:
         products = run_pipeline(settings, progress=progress, tell=tell_assumption, command=command)
@@ -234,6 +237,13 @@ def synth(
 
     for path in write_samples(folder, overwrite=overwrite):
         out.print(str(path))
+
+
+def asked_of_anomalies(before: list[Path] | None, **others: Any) -> dict[str, Any]:
+    """Return the settings that options about anomalies stand for."""
+    return {f"anomalies.{name}": value for name, value in others.items()} | {
+        "anomalies.before": before or None
+    }
 
 
 def _given(**how: Any) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def read_earlier(path: Path, layer: str = "objects", kind: str = "tag") -> gpd.G
         what = f"column {min(missing)!r}" if missing else "CRS"
         raise LayerError(f"{path}: layer {layer!r} has no {what}: sar2opt did not make it")
     table = table[table.geometry.notna() & table["id"].notna()]
+    table = table.assign(id=table["id"].astype(str)).drop_duplicates("id")
     return table.assign(geometry=shapely.make_valid(table.geometry.to_numpy()))
 
 

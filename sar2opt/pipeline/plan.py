@@ -80,8 +80,11 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     scene = open_scene_of(config)
     (translator, tagger), flood = load_models(config), load_flood_model(config)
     config, optical_bands = _settle_look(config, translator)
-    reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
-    earlier = config.objects.before and read_earlier(config.objects.before)
+    reference = None
+    if wanted.flags:
+        reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
+    before = config.objects.before if wanted.image else None
+    earlier = before and read_earlier(before)
     rows, cols = scene.shape[1:]
     blocks = Plan(
         (rows, cols),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sar2opt.errors import PlacementError, SceneError
 from sar2opt.raster import NO_TAG, make_raster
@@ -64,6 +65,13 @@ def _lazy(path: Path, bands: int, geobox: GeoBox, gain: float) -> Any:
     )
 
 
+def _geotiff(path: Path) -> rasterio.DatasetReader:
+    """Open a GeoTIFF, by no other driver: some fetch what a file names, from anywhere."""
+    with warnings.catch_warnings():  # of a file without a place, for which there is an error
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, driver="GTiff")
+
+
 def probability_file(tags: Path) -> Path:
     """Return the name of the file of probabilities beside a file of tags."""
     return tags.with_name(f"{tags.stem}_probability.tif")
@@ -79,12 +87,12 @@ class ByteLayer:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with rasterio.open(path) as file:
+            with _geotiff(path) as file:
                 self.shape: tuple[int, int] = file.shape
                 kind, crs, affine = (file.count, *file.dtypes), file.crs, file.transform
                 self.tags: dict[str, str] = file.tags()
         except (RasterioError, OSError) as error:
-            said = "no such file" if not path.exists() else "not a raster that GDAL can read"
+            said = "no such file" if not path.exists() else "not a GeoTIFF, or damaged"
             raise SceneError(f"{path}: {said}") from error
         if kind != (1, "uint8"):
             raise SceneError(
@@ -100,7 +108,7 @@ class ByteLayer:
     def __getitem__(self, window: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
         rows, cols = window
         try:
-            with rasterio.open(self.path) as file:
+            with _geotiff(self.path) as file:
                 part = file.read(
                     1, window=((rows.start, rows.stop), (cols.start, cols.stop)), masked=True
                 )
