@@ -80,7 +80,9 @@ def load_model(
     folded = fold_batch_norm(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "bfloat16":
         folded = folded.to(torch.bfloat16)
-    kinds = {"translator": Translator, "tagger": TagModel, "flood": FloodModel}
+    kinds: dict[str, type[Translator | TagModel]] = {
+        "translator": Translator, "tagger": TagModel, "flood": FloodModel,
+    }  # fmt: skip
     return kinds[card.kind](card, path, sha256(path), folded, device, precision)
 
 

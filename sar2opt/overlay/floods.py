@@ -11,7 +11,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from sar2opt.overlay.anomalies import anomaly_table, area_in_words
-from sar2opt.overlay.changes import db_of_code
+from sar2opt.overlay.changes import band_reader, db_of_code
 from sar2opt.overlay.components import Components, Progress, Read, find_components
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
@@ -63,11 +63,7 @@ def floods(
     numbered = replace(sure, code=np.arange(len(sure.code)))
     table = outline(numbered, geobox, ground(geobox), workers=workers)
     order, pixels = table["code"].to_numpy(), table["pixels"].to_numpy()
-    before, after = (
-        find(lambda rows, columns, band=band: np.asarray(found[band, rows, columns])).total[order]
-        / pixels
-        for band in (2, 3)
-    )
+    before, after = (find(band_reader(found, band)).total[order] / pixels for band in (2, 3))
     table = table.assign(
         before_db=db_of_code(before, level_db), after_db=db_of_code(after, level_db), since=dates[1]
     )
@@ -83,7 +79,8 @@ def floods(
 def is_flooded(percent: Any) -> Array:
     """Return 1 where a probability in percent calls a pixel flooded, else 0; 255 is no data."""
     values = np.asarray(percent)
-    return ((values >= FLOODED) & (values != NO_TAG)).astype(np.uint8)
+    flooded: Array = ((values >= FLOODED) & (values != NO_TAG)).astype(np.uint8)
+    return flooded
 
 
 def _reason(flood: Any, chance: float, dates: Sequence[str], model: str, doubt: str) -> str:

@@ -1,7 +1,7 @@
 """All that is made from one block, while it is in memory.
 
-read -> despeckle if asked -> normalise -> translate, tag -> CFAR -> change, flood -> stage. A block is
-read once, grown by the longest reach among the steps; each step takes the window that it needs.
+read -> despeckle if asked -> normalise -> translate, tag -> CFAR -> change, flood -> stage. A block
+is read once, grown by the longest reach among the steps; each step takes the window it needs.
 """
 
 from __future__ import annotations

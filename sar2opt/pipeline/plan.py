@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from math import lcm
 from pathlib import Path
@@ -15,17 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sar2opt.config import RunConfig, to_toml
+from sar2opt.config import RunConfig
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
-from sar2opt.nets.models import FloodModel, TagModel, Translator
+from sar2opt.nets.models import Translator
 from sar2opt.overlay import read_earlier
 from sar2opt.pipeline.block import BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
 from sar2opt.pipeline.floods import plan_floods
+from sar2opt.pipeline.record import run_facts
 from sar2opt.pipeline.resources import (
+    Models,
     Resources,
     keep,
     load_flood_model,
@@ -33,7 +34,7 @@ from sar2opt.pipeline.resources import (
     open_scene_of,
 )
 from sar2opt.products.backscatter import check_target
-from sar2opt.products.facts import Facts, ModelFacts
+from sar2opt.products.facts import Facts
 from sar2opt.products.folder import check_output
 from sar2opt.raster import pixel_area_m2, take_band
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
@@ -66,7 +67,6 @@ class RunPlan:
 
 
 EVERYTHING = Wanted()
-Models = tuple[Translator, TagModel, FloodModel | None]
 
 
 def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING) -> RunPlan:
@@ -99,7 +99,7 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     _check_target(wanted, folder, source, overwrite=overwrite)
     compared = {"changes": job.changes is not None, "floods": job.floods is not None}
     layers = staged_layers(optical_bands, thin, wanted, **compared)
-    facts = _facts(config, name, scene, job, (translator, tagger, flood), command)
+    facts = run_facts(config, name, scene, job, (translator, tagger, flood), command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
         facts = replace(facts, assumptions=(*facts.assumptions, *reference.notes, *sites))
@@ -250,63 +250,3 @@ def _fingerprint(job: BlockJob, models: Models) -> str:
         "software": version("sar2opt"),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-
-
-def _facts(
-    config: RunConfig,
-    name: str,
-    scene: xr.DataArray,
-    job: BlockJob,
-    models: Models,
-    command: str,
-) -> Facts:
-    translator, tagger, flood = models
-    return Facts(
-        scene=name,
-        source=scene.attrs["source"],
-        acquired=scene.attrs["acquired"],
-        geobox=scene.odc.geobox,
-        polarisation=job.translator_band if job.wanted.flags else job.tagger_band,
-        assumptions=(*scene.attrs["assumptions"], *_decisions(scene, job, translator)),
-        models=tuple(
-            ModelFacts(model.card.kind, model.name, model.sha256,
-                       model.card.model_dump(mode="json"))
-            for model in (translator if job.wanted.image else None, tagger, flood) if model
-        ),
-        settings=to_toml(config),
-        software=f"sar2opt {version('sar2opt')}",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        look=config.translate.look,
-        legend=translator.look(config.translate.look)[1].legend,
-        simulated=bool(scene.attrs.get("simulated", False)),
-        command=command,
-    )  # fmt: skip
-
-
-def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
-    """Say in sentences what the run decided for itself."""
-    card, wanted = translator.card, job.wanted
-    sentences = []
-    if len(scene.band) > 1:
-        does = {
-            "translated": (job.translator_band, wanted.image),
-            "searched for anomalies": (job.translator_band, wanted.flags and not wanted.image),
-            "tagged": (job.tagger_band, True),
-        }
-        said = [(band, what) for what, (band, done) in does.items() if done]
-        uses = " and ".join(
-            f"{band} {'is ' if number == 0 else ''}{what}"
-            for number, (band, what) in enumerate(said)
-        )
-        sentences.append(f"of {', '.join(scene.band.values)}, {uses} (--polarisation chooses)")
-    sentences.append(
-        f"the scene's level, the {card.normalisation.quantile:.0%} quantile of its backscatter, "
-        f"is {job.translator_norm.level_db:.1f} dB"
-    )
-    if job.despeckle:
-        sentences.append(f"before that, speckle is filtered: {job.despeckle}")
-    if wanted.image:
-        sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
-    changes = job.changes.sentences if job.changes else ()
-    changes += job.floods.sentences if job.floods else ()
-    return [*sentences, *(job.cfar.sentences if job.cfar else ()), *changes]

@@ -27,6 +27,9 @@ _KEPT = 2  # runs whose resources a worker of a cluster keeps
 _WHOLE = 2**24  # pixels; more than a side of any scene
 
 
+Models = tuple[Translator, TagModel, FloodModel | None]
+
+
 @dataclass(frozen=True)
 class Resources:
     """The scene, lazily, and the models on their device."""

@@ -123,7 +123,7 @@ def _crop(
     """Return a crop of both dates in another stretch, and its mask."""
     y, x = (int(rng.integers(max(size - config.crop, 0) + 1)) for size in pair.flood.shape)
     window = (slice(y, y + config.crop), slice(x, x + config.crop))
-    dates = pair.dates[(slice(None), *window)]
+    dates = pair.dates[(slice(None), *window)].astype(np.float64)
     slope = rng.uniform(1 - config.contrast, 1 + config.contrast, (2, 1, 1))
     dates = dates * slope + rng.normal(0, config.gain, (2, 1, 1))
     if rng.random() < config.speckle:
