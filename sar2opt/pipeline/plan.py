@@ -26,10 +26,10 @@ from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
 from sar2opt.pipeline.floods import plan_floods
 from sar2opt.pipeline.record import run_facts
 from sar2opt.pipeline.resources import (
+    NO_MODEL,
     Models,
     Resources,
     keep,
-    load_flood_model,
     load_models,
     open_scene_of,
 )
@@ -78,28 +78,22 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     name = name_of(source)
     folder = wanted.file or config.output.folder / name
     scene = open_scene_of(config)
-    (translator, tagger), flood = load_models(config), load_flood_model(config)
+    translator, tagger, flood = models = load_models(config)
     config, optical_bands = _settle_look(config, translator)
-    reference = None
-    if wanted.flags:
-        reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
+    known = tagger.bands_out, scene.odc.geobox
+    reference = load_reference(config, *known) if wanted.flags else None
     before = config.objects.before if wanted.image else None
     earlier = before and read_earlier(before)
     rows, cols = scene.shape[1:]
-    blocks = Plan(
-        (rows, cols),
-        config.engine.block,
-        lcm(*(m.stride for m in (translator, tagger, flood) if m)),
-    )
+    stride = lcm(*(model.stride for model in models if model))
+    blocks = Plan((rows, cols), config.engine.block, stride)
     thin = thinning(blocks.shape, blocks.block)
-    job = _make_job(
-        _anchored(config), scene, (translator, tagger, flood), folder.absolute(), thin, wanted
-    )
+    job = _make_job(_anchored(config), scene, models, folder.absolute(), thin, wanted)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     _check_target(wanted, folder, source, overwrite=overwrite)
     compared = {"changes": job.changes is not None, "floods": job.floods is not None}
     layers = staged_layers(optical_bands, thin, wanted, **compared)
-    facts = run_facts(config, name, scene, job, (translator, tagger, flood), command)
+    facts = run_facts(config, name, scene, job, models, command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
         facts = replace(facts, assumptions=(*facts.assumptions, *reference.notes, *sites))
@@ -151,12 +145,16 @@ def _anchored(config: RunConfig) -> RunConfig:
     scene, translate, tag = config.scene, config.translate, config.tag
     paths = {name: absolute(getattr(scene, name)) for name in ("path", "aoi", "like", "dem")}
     before = tuple(anchored(path) for path in config.anomalies.before)
+    flood = config.anomalies.flood_model
+    flood = flood if flood == NO_MODEL else bundle(flood)
     return config.model_copy(
         update={
             "scene": scene.model_copy(update=paths),
             "translate": translate.model_copy(update={"model": bundle(translate.model)}),
             "tag": tag.model_copy(update={"model": bundle(tag.model)}),
-            "anomalies": config.anomalies.model_copy(update={"before": before}),
+            "anomalies": config.anomalies.model_copy(
+                update={"before": before, "flood_model": flood}
+            ),
         }
     )
 
@@ -184,11 +182,11 @@ def _make_job(
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
     quantile, seen = translator.card.normalisation.quantile, windows[bands[0]]
-    cfar = None
-    if wanted.flags:
-        cfar = plan_cfar(config, scene, take_band(whole, bands[0]), seen, norms[0], quantile)
+    about = config, scene, take_band(whole, bands[0]), seen, norms[0], quantile
+    cfar = plan_cfar(*about) if wanted.flags else None
     workers = count_workers(config.engine.workers)
     earlier = open_earlier(config, whole, bands[0]) if wanted.flags else ()
+    changes = plan_changes(config, whole, earlier, bands[0])
     job = BlockJob(
         config=config,
         staging=folder.parent / f".{folder.name}.staging",
@@ -201,7 +199,7 @@ def _make_job(
         threads=max(1, count_workers(0) // workers),
         despeckle=speckle_filter(config.prepare, looks_of(scene, config)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
-        changes=(changes := plan_changes(config, whole, earlier, bands[0])),
+        changes=changes,
         floods=plan_floods(flood, whole, earlier, changes),
         wanted=wanted,
     )

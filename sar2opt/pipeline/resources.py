@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
@@ -22,7 +22,7 @@ from sar2opt.scenes import open_scene
 from sar2opt.tiles.engine import keep_freed_memory
 
 OpenEarlier = Callable[[xr.DataArray], tuple[xr.DataArray, ...]]
-NONE = "none"  # instead of a model
+NO_MODEL = "none"  # instead of the name of one
 _KEPT = 2  # runs whose resources a worker of a cluster keeps
 _WHOLE = 2**24  # pixels; more than a side of any scene
 
@@ -58,8 +58,8 @@ def resources(config: RunConfig, threads: int, fingerprint: str, earlier: OpenEa
     with _ONE_AT_A_TIME:
         if fingerprint not in _OPEN:
             scene = open_scene_of(config)
-            flood = load_flood_model(config)
-            opened = Resources(scene, *load_models(config), earlier(scene), flood)
+            translator, tagger, flood = load_models(config)
+            opened = Resources(scene, translator, tagger, earlier(scene), flood)
             _keep(opened, threads, fingerprint)
         return _OPEN[fingerprint]
 
@@ -84,30 +84,29 @@ def _keep(opened: Resources, threads: int, fingerprint: str) -> None:
     _OPEN[fingerprint] = opened
 
 
-def load_models(config: RunConfig) -> tuple[Translator, TagModel]:
-    """Load the two nets of a run; raises ``ModelError`` where one cannot do its part."""
+def load_models(config: RunConfig) -> Models:
+    """Load the nets of a run, that of floods only if it is wanted.
+
+    Raises ``ModelError`` where one cannot do its part.
+    """
     how = {"device": config.engine.device, "precision": config.engine.precision}
     translator = load_model(config.translate.model, **how)
     tagger = load_model(config.tag.model, **how)
     if not isinstance(translator, Translator):
         raise ModelError(f"{config.translate.model} is no translator: --model takes one")
-    if not isinstance(tagger, TagModel):
+    if not isinstance(tagger, TagModel) or isinstance(tagger, FloodModel):
         raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
-    return translator, tagger
+    return translator, tagger, _load_flood_model(config, how)
 
 
-def load_flood_model(config: RunConfig) -> FloodModel | None:
-    """Load the net that tells floods; None where there are no earlier scenes, or none is wanted.
-
-    Raises ``ModelError`` where the bundle is of another kind.
-    """
+def _load_flood_model(config: RunConfig, how: Mapping[str, str]) -> FloodModel | None:
+    """Load the net that tells floods; None where there are no earlier scenes, or none is wanted."""
     name = config.anomalies.flood_model
-    if not config.anomalies.before or name == NONE:
+    if not config.anomalies.before or name == NO_MODEL:
         return None
-    how = {"device": config.engine.device, "precision": config.engine.precision}
     model = load_model(name, **how)
     if not isinstance(model, FloodModel):
-        raise ModelError(f"{name} tells no floods: anomalies.flood_model takes one that does")
+        raise ModelError(f"{name} tells no floods: anomalies.flood_model takes a bundle that does")
     return model
 
 
