@@ -139,6 +139,16 @@ def test_what_is_as_wide_as_long_has_no_direction() -> None:
     assert [len(one) for one in extents(np.array([]), GRID)] == [0, 0]
 
 
+def test_extents_do_not_depend_on_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    shapes = [shapely.box(500000, 4e6, 500000 + 10 * w, 4e6 + 10 * h)
+              for w, h in rng.integers(1, 20, (7, 2))]  # fmt: skip
+    whole = extents(np.array(shapes), GRID)
+    monkeypatch.setattr("sar2opt.overlay.extents._PORTION", 3)
+    for one, other in zip(whole, extents(np.array(shapes), GRID), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_objects_tell_the_mean_of_power_and_not_of_decibels() -> None:
     tags = np.full(GRID.shape, 1, np.uint8)
     tags[:, 40:] = 2

@@ -85,6 +85,20 @@ def test_layers_come_back_as_they_were(tmp_path: Path) -> None:
         assert_geodataframe_equal(back, table, check_dtype=False, check_geom_type=True)
 
 
+def test_a_layer_that_is_written_in_portions_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "PORTION", 2)
+    places = [(100 + 20 * number, 300) for number in range(5)]
+    path = write_geopackage(tmp_path / "S.gpkg", layers(places), facts())
+    back = pyogrio.read_dataframe(path, layer="anomalies")
+    assert back["id"].tolist() == layers(places)["anomalies"]["id"].tolist()
+    assert pyogrio.read_info(path, layer="anomalies")["layer_metadata"]["MODEL"] == "tagger-x"
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT count(*) FROM rtree_anomalies_geom").fetchone() == (5,)
+
+
 def test_layers_without_rows_keep_their_columns(tmp_path: Path) -> None:
     empty = layers(places=[])
     empty["objects"] = empty["objects"].iloc[:0]

@@ -98,7 +98,10 @@ def objects(
         Path | None, typer.Option(help="scene whose mean backscatter each object tells")
     ] = None,
     before: Annotated[
-        Path | None, typer.Option(help="GeoPackage of an earlier scene: objects keep their ids")
+        Path | None,
+        typer.Option(
+            "--before", "--before-objects", help="earlier .gpkg: its objects keep their ids"
+        ),
     ] = None,
     min_area: Annotated[
         float | None, typer.Option(min=0, help="smaller objects are left out, m2")

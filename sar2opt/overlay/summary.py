@@ -28,9 +28,9 @@ def summarise_features(
 
     ``reference`` holds polygons in any CRS, of which ``columns`` are kept (with ``site_`` before a
     name in use); ``anomalies`` are in that of ``geobox``. More columns: ``area_m2`` on the ground;
-    ``anomalies``, how many share half a pixel or more with it, and their ``kinds`` in words; ``flagged_m2`` and ``flagged_share``, how much of it disagrees or
-    is missing; ``strongest``, the highest score, NaN where there is no anomaly; ``geometry`` in
-    the CRS of ``geobox``.
+    ``anomalies``, how many share half a pixel or more with it, and their ``kinds`` in words;
+    ``flagged_m2`` and ``flagged_share``, how much of it disagrees or is missing; ``strongest``,
+    the highest score, NaN where there is no anomaly; ``geometry`` in the CRS of ``geobox``.
     """
     features = reference.to_crs(geobox.crs)
     inside = features.intersects(geobox.extent.geom)
