@@ -44,7 +44,7 @@ def test_a_net_learns_simulated_floods_and_is_packed_with_its_figures(tmp_path: 
     write_pictures(tmp_path / "floods/test", 4)
     recipe = tmp_path / "flood.toml"
     recipe.write_text(
-        'kind = "flood"\nname = "small"\ncrop = 64\n[schedule]\nsteps = 60\nbatch = 4\nwarm_up = 5\n'
+        'kind = "flood"\nname = "small"\ncrop = 64\n[schedule]\nsteps = 60\nwarm_up = 5\n'
     )
     model = load_model(str(train(recipe, tmp_path, tmp_path / "out")), precision="float32")
     assert isinstance(model, FloodModel)
