@@ -147,6 +147,7 @@ class AnomalySettings(Settings):
     change_false_share: float = Field(
         0.01, gt=0, lt=1, description="changes: share of the flagged pixels that may be chance"
     )
+    flood_model: str = Field("flood-s1", description="changes: bundle that tells floods, or none")
     reference: Path | None = Field(None, description="vector layer of what should be there")
     column: str = Field("class", description="column of the reference layer that names its class")
     allow: Path | None = Field(None, description="TOML: which tags may occur in which class")

@@ -38,7 +38,7 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["translator", "tagger"]
+    kind: Literal["translator", "tagger", "flood"]
     summary: str
     architecture: str
     settings: dict[str, Any]

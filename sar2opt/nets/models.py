@@ -20,8 +20,8 @@ from sar2opt.nets.model import (
 from sar2opt.nets.translator import Translator
 from sar2opt.tiles.model import Tiles
 
-__all__ = ["NO_DATA", "Bytes", "Model", "TagModel", "ToBytes", "Translator", "choose_device",
-           "choose_precision", "limit_threads", "load_model"]  # fmt: skip
+__all__ = ["NO_DATA", "Bytes", "FloodModel", "Model", "TagModel", "ToBytes", "Translator",
+           "choose_device", "choose_precision", "limit_threads", "load_model"]  # fmt: skip
 
 
 class TagModel(Model):
@@ -51,6 +51,20 @@ class TagModel(Model):
         return self.lay(scene, band)
 
 
+class FloodModel(TagModel):
+    """A model that tells from two dates where water came between them."""
+
+    @property
+    def bands_in(self) -> tuple[str, ...]:
+        """Backscatter of the earlier date and of the later one."""
+        return ("before", "after")
+
+    def to_bytes(self) -> ToBytes:
+        """Return what maps probabilities ``(n, class, y, x)`` to that of flood, in percent."""
+        flood = self.bands_out.index("flood")
+        return lambda output: round_to_byte(100.0 * output[:, flood : flood + 1], 100)
+
+
 def load_model(
     name: str, *, device: str = "auto", precision: str = "auto"
 ) -> Translator | TagModel:
@@ -66,8 +80,10 @@ def load_model(
     folded = fold_batch_norm(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "bfloat16":
         folded = folded.to(torch.bfloat16)
-    kind = Translator if card.kind == "translator" else TagModel
-    return kind(card, path, sha256(path), folded, device, precision)
+    kinds: dict[str, type[Translator | TagModel]] = {
+        "translator": Translator, "tagger": TagModel, "flood": FloodModel,
+    }  # fmt: skip
+    return kinds[card.kind](card, path, sha256(path), folded, device, precision)
 
 
 def limit_threads(threads: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Literal
+
 import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
@@ -10,6 +13,7 @@ from sar2opt.nets.layers import ENCODER, ENCODER_STAGES, truncate_encoder
 from sar2opt.raster import TAGS
 
 CLASSES = TAGS
+WIDE = (64, 48, 32)  # channels of the U-Net's decoder
 
 
 class TaggerSettings(Settings):
@@ -17,19 +21,22 @@ class TaggerSettings(Settings):
 
     classes: tuple[str, ...] = CLASSES
     channels_in: int = 1
+    decoder: Literal["linknet", "unet"] = "linknet"  # light, or wide: four times the work
 
 
 class Tagger(nn.Module):
-    """LinkNet of segmentation-models-pytorch on three stages of EfficientNet-lite0.
+    """LinkNet or U-Net of segmentation-models-pytorch on three stages of EfficientNet-lite0.
 
-    Maps ``(n, 1, y, x)`` to logits ``(n, class, y, x)``; sides must be multiples of 8. LinkNet
-    (Chaurasia and Culurciello 2017), because its light decoder keeps the margin under 48 pixels.
+    Maps ``(n, channel, y, x)`` to logits ``(n, class, y, x)``; sides must be multiples of 8.
+    LinkNet (Chaurasia and Culurciello 2017), because its light decoder keeps the margin under 48
+    pixels; U-Net (Ronneberger et al. 2015) where the wider decoder earns its time.
     """
 
     def __init__(self, settings: TaggerSettings) -> None:
         super().__init__()
         self.bands_out = settings.classes
-        self.net = smp.Linknet(
+        make = {"linknet": smp.Linknet, "unet": partial(smp.Unet, decoder_channels=WIDE)}
+        self.net = make[settings.decoder](
             ENCODER,
             encoder_weights=None,
             encoder_depth=ENCODER_STAGES,

@@ -9,6 +9,7 @@ from sar2opt.overlay.anomalies import (
     encode_ratio,
 )
 from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes, series_changes
+from sar2opt.overlay.floods import floods, is_flooded
 from sar2opt.overlay.identity import keep_ids, read_earlier
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
 from sar2opt.overlay.missing import missing_objects
@@ -38,6 +39,8 @@ __all__ = [
     "encode_changes",
     "encode_power",
     "encode_ratio",
+    "floods",
+    "is_flooded",
     "keep_ids",
     "match_rows",
     "missing_objects",

@@ -62,6 +62,7 @@ def changes(
     min_pixels: int = 1,
     tags: Any = None,
     names: Sequence[str] = (),
+    flooded: Any = None,
     doubt: str = "",
     block: int = 1024,
     workers: int = 0,
@@ -77,8 +78,11 @@ def changes(
 
     ``before_db`` and ``after_db`` are means over the place, ``since`` the first date that shows
     the latest state, ``q_value`` the share of false ones among pixels as clear as the clearest.
-    Where backscatter fell and the tag is water, the kind is ``flood``; else it is ``change``. The
-    score is r / (1 + r), r being the ratio of the two levels: 0.67 for 3 dB, 0.91 for 10 dB.
+    Where backscatter fell and the tag is water, the kind is ``flood``; else it is ``change``. With
+    ``flooded``, uint8 ``(y, x)`` that is 1 where a net tells floods, floods are left to that: what
+    fell and lies in one for the most part is left out, and the rest is ``change``.
+
+    The score is r / (1 + r), r being the ratio of the two levels: 0.67 for 3 dB, 0.91 for 10 dB.
     ``doubt`` says why all scores are halved; empty, they are not. ``block``, ``workers`` and
     ``progress`` as for ``tags_to_objects``. Raises ``ConventionError`` when shapes differ.
     """
@@ -86,7 +90,7 @@ def changes(
         raise ConventionError(
             f"found has shape {tuple(found.shape)}, not {(CHANGE_BANDS, *geobox.shape)}"
         )
-    check_shapes(geobox, tags=tags)
+    check_shapes(geobox, tags=tags, flooded=flooded)
     rates = change_rates(found, block)
     threshold = int((rates > false_share).sum())  # they fall
 
@@ -96,32 +100,38 @@ def changes(
 
     def find(values: Read, progress: Progress | None = None) -> Components:
         how: dict[str, Any] = {"block": block, "workers": workers, "progress": progress}
-        shape = geobox.shape.yx
-        return find_components(
-            classes,
-            shape,
-            background=0,
-            values=values,
-            min_pixels=min_pixels,
-            connectivity=8,
-            **how,
-        )
+        how |= {"background": 0, "min_pixels": min_pixels, "connectivity": 8}
+        return find_components(classes, geobox.shape.yx, values=values, **how)
 
-    clear = find(_reader(found, 0), progress)
+    clear = find(band_reader(found, 0), progress)
     # components are numbered alike each time; outlines are sorted, and keep that number as code
     numbered = replace(clear, code=np.arange(len(clear.code)))
     table = outline(numbered, geobox, ground(geobox), workers=workers)
     order, pixels = table["code"].to_numpy(), table["pixels"].to_numpy()
-    since, before, after = (find(_reader(found, band)).total[order] / pixels for band in (1, 2, 3))
+    since, before, after = (
+        find(band_reader(found, band)).total[order] / pixels for band in (1, 2, 3)
+    )
     codes = range(len(names)) if tags is not None else ()
-    cover = [find(_reader(tags, code=code)).total[order] for code in codes]
+    cover = [find(band_reader(tags, code=code)).total[order] for code in codes]
     table = table.assign(
         since=np.rint(since).astype(int),
-        before_db=level_db + _STEP_DB * (before - _MIDDLE),
-        after_db=level_db + _STEP_DB * (after - _MIDDLE),
+        before_db=db_of_code(before, level_db),
+        after_db=db_of_code(after, level_db),
         q_value=rates[table["peak"].to_numpy()],
     )
-    return _changes(table, _commonest(cover, names, len(table)), dates, doubt)
+    around = _commonest(cover, names, len(table))
+    if flooded is None:
+        return _changes(table, around, _flooded(table, around), dates, doubt)
+    told = find(band_reader(flooded, code=1)).total[order] > pixels / 2
+    left = [int(number) for number in np.flatnonzero(~(told & (before > after)))]
+    table, around = table.iloc[left].reset_index(drop=True), [around[number] for number in left]
+    return _changes(table, around, np.zeros(len(table), bool), dates, doubt)
+
+
+def db_of_code(code: Array, level_db: float) -> npt.NDArray[np.float64]:
+    """Return the decibels that bands 3 and 4 of ``encode_changes`` stand for, or means of them."""
+    decibel: npt.NDArray[np.float64] = level_db + _STEP_DB * (code - _MIDDLE)
+    return decibel
 
 
 def series_changes(
@@ -147,7 +157,7 @@ def series_changes(
     return changes(found, geobox, dates=dates, level_db=test.level_db, **how)
 
 
-def _reader(layer: Any, band: int | None = None, code: int | None = None) -> Read:
+def band_reader(layer: Any, band: int | None = None, code: int | None = None) -> Read:
     """Return a function that reads a window of a band, or where a layer has a code, as 1."""
     if code is not None:
         return lambda rows, columns: (np.asarray(layer[rows, columns]) == code).astype(np.int64)
@@ -173,11 +183,14 @@ def _commonest(cover: Sequence[Array], names: Sequence[str], number: int) -> lis
 
 
 def _changes(
-    table: gpd.GeoDataFrame, tags: Sequence[str], dates: Sequence[str], doubt: str
+    table: gpd.GeoDataFrame,
+    tags: Sequence[str],
+    flooded: npt.NDArray[np.bool_],
+    dates: Sequence[str],
+    doubt: str,
 ) -> gpd.GeoDataFrame:
     ratio = 10 ** (np.abs(table["after_db"] - table["before_db"]).to_numpy() / 10)
     score = ratio / (1 + ratio) * (0.5 if doubt else 1.0)
-    flooded = _flooded(table, tags)
     reasons = [
         _reason(row, tag, water, dates, doubt)
         for row, tag, water in zip(table.itertuples(), tags, flooded, strict=True)

@@ -1,7 +1,7 @@
 """All that is made from one block, while it is in memory.
 
-read -> despeckle if asked -> normalise -> translate, tag -> CFAR -> change -> stage. A block is
-read once, grown by the longest reach among the steps; each step takes the window that it needs.
+read -> despeckle if asked -> normalise -> translate, tag -> CFAR -> change, flood -> stage. A block
+is read once, grown by the longest reach among the steps; each step takes the window it needs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from sar2opt.config import RunConfig
-from sar2opt.nets.models import NO_DATA, Bytes, Model, ToBytes
+from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
 from sar2opt.overlay.power_codes import encode_power
 from sar2opt.pipeline.bright import Cfar
 from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
+from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
 from sar2opt.sar.change_joint import JointTest
@@ -60,6 +61,7 @@ class BlockJob:
     despeckle: SpeckleFilter | None = None
     doubts: tuple[str, ...] = ()  # each halves the trust
     changes: Changes | None = None
+    floods: Floods | None = None
     wanted: Wanted = Wanted()
     fingerprint: str = ""  # of scene, settings and models: what is opened is kept by it
 
@@ -68,8 +70,9 @@ class BlockJob:
         opened = resources(self.config, self.threads, self.fingerprint, self.open_earlier)
         store = Staging(self.staging)
         compared = self.changes.bands if self.changes else ()
-        bands = dict.fromkeys((*self._net_bands, *compared))
-        outer = self._outer(block, opened.translator, opened.tagger)
+        told = (self.floods.band,) if self.floods else ()
+        bands = dict.fromkeys((*self._net_bands, *compared, *told))
+        outer = self._outer(block, *opened.models)
         raw = {band: read_padded(take_band(opened.scene, band), outer)[0] for band in bands}
         if not any(np.isfinite(power[block.within(outer)]).any() for power in raw.values()):
             store.write(block, {})
@@ -86,6 +89,9 @@ class BlockJob:
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
             layers["change"] = (self._change(opened, self.changes, raw, block, outer), 1)
+        if self.floods and opened.flood:
+            power = raw[self.floods.band]
+            layers["flood"] = (_flood(opened, opened.flood, self.floods, power, block, outer), 1)
         store.write(block, layers)
 
     @property
@@ -134,13 +140,8 @@ class BlockJob:
         missing = [0] * len(translator.look(look)[1].affine) + [NO_DATA]
 
         def predict(model: Model, tile: Power, to_bytes: ToBytes, missing: list[int]) -> Bytes:
-            return fill_tile(
-                model,
-                lambda tiles: model.predict_bytes(tiles, to_bytes),
-                tile[None][(slice(None), *read_window(model, block).within(outer))],
-                block,
-                np.array(missing, np.uint8),
-            )
+            own = tile[None][(slice(None), *read_window(model, block).within(outer))]
+            return _predicted(model, own, block, to_bytes, missing)
 
         tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
         layers = {"tags": tags[:1], "score": tags[1:]}
@@ -196,8 +197,31 @@ class BlockJob:
         return to_grey(multilook(padded, self.thin), self.translator_norm)[None]
 
 
+def _predicted(
+    model: Model, tile: Power, block: Window, to_bytes: ToBytes, missing: list[int]
+) -> Bytes:
+    """Return what a net makes of ``tile`` ``(band, y, x)``, which holds all that it looks at."""
+    return fill_tile(
+        model,
+        lambda tiles: model.predict_bytes(tiles, to_bytes),
+        tile,
+        block,
+        np.array(missing, np.uint8),
+    )
+
+
+def _flood(
+    opened: Resources, model: FloodModel, floods: Floods, after: Power, block: Window, outer: Window
+) -> Bytes:
+    """Return the probability of flood in percent ``(1, y, x)``, 255 where a date has no data."""
+    reach = read_window(model, block)
+    before = read_padded(take_band(opened.earlier[-1], floods.band), reach)[0]
+    tile = np.stack([floods.before(before), floods.after(after[reach.within(outer)])])
+    return _predicted(model, tile, block, model.to_bytes(), [NO_DATA])
+
+
 def staged_layers(
-    optical_bands: int, thin: int, wanted: Wanted, *, changes: bool
+    optical_bands: int, thin: int, wanted: Wanted, *, changes: bool, floods: bool
 ) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
     layers = {"tags": Layer(1, 255), "score": Layer(1, 255)}
@@ -213,6 +237,8 @@ def staged_layers(
         layers["bright"] = Layer(1, 0)
     if changes:
         layers["change"] = Layer(CHANGE_BANDS, 0)
+    if floods:
+        layers["flood"] = Layer(1, NO_DATA)
     return layers
 
 

@@ -15,6 +15,8 @@ from sar2opt.overlay import (
     bright_targets,
     changes,
     concat,
+    floods,
+    is_flooded,
     keep_ids,
     missing_objects,
     reference_disagreement,
@@ -25,9 +27,10 @@ from sar2opt.overlay import (
 )
 from sar2opt.overlay.footprint import footprint
 from sar2opt.pipeline.earlier import Changes
+from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.plan import RunPlan
 from sar2opt.products.vectors import footprint_table
-from sar2opt.raster import NO_TAG
+from sar2opt.raster import NO_TAG, pixel_area_m2
 
 Progress = Callable[[str, int, int], None]
 
@@ -69,6 +72,8 @@ def find_anomalies(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoDa
     found = [_bright_targets(plan)]
     if plan.job.changes is not None:
         found.append(_changes(plan, plan.job.changes, progress))
+        if plan.job.floods is not None:
+            found.append(_floods(plan, plan.job.changes, plan.job.floods, progress))
     found += _against_reference(plan, progress)
     return _with_sites(plan, concat(found, plan.facts.geobox.crs))
 
@@ -168,7 +173,34 @@ def _changes(plan: RunPlan, found: Changes, progress: Progress | None) -> gpd.Ge
         min_pixels=max(plan.config.anomalies.min_pixels, found.test.window**2),
         tags=_plane(plan, "tags"),
         names=plan.classes,
+        flooded=_Flooded(plan.staging.array("flood")) if plan.job.floods else None,
         doubt=found.doubt,
         progress=_told(progress, "outlining changes"),
         **_engine(plan),
     )
+
+
+def _floods(
+    plan: RunPlan, found: Changes, told: Floods, progress: Progress | None
+) -> gpd.GeoDataFrame:
+    geobox = plan.facts.geobox
+    smallest = plan.config.objects.min_area_m2 / pixel_area_m2(geobox)  # that of a lake
+    return floods(
+        _plane(plan, "flood"),
+        geobox,
+        found=plan.staging.array("change"),
+        level_db=found.test.level_db,
+        dates=told.dates,
+        model=told.model,
+        min_pixels=max(plan.config.anomalies.min_pixels, round(smallest)),
+        doubt=told.doubt,
+        progress=_told(progress, "outlining floods"),
+        **_engine(plan),
+    )
+
+
+class _Flooded(Plane):
+    """Where a staged probability calls pixels flooded, as 1, seen as ``(y, x)``."""
+
+    def __getitem__(self, window: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
+        return is_flooded(super().__getitem__(window))

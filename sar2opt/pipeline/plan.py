@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from math import lcm
 from pathlib import Path
@@ -15,18 +14,27 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sar2opt.config import RunConfig, to_toml
+from sar2opt.config import RunConfig
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
-from sar2opt.nets.models import Model, TagModel, Translator
+from sar2opt.nets.models import Translator
 from sar2opt.overlay import read_earlier
 from sar2opt.pipeline.block import BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
-from sar2opt.pipeline.resources import Resources, keep, load_models, open_scene_of
+from sar2opt.pipeline.floods import plan_floods
+from sar2opt.pipeline.record import run_facts
+from sar2opt.pipeline.resources import (
+    NO_MODEL,
+    Models,
+    Resources,
+    keep,
+    load_models,
+    open_scene_of,
+)
 from sar2opt.products.backscatter import check_target
-from sar2opt.products.facts import Facts, ModelFacts
+from sar2opt.products.facts import Facts
 from sar2opt.products.folder import check_output
 from sar2opt.raster import pixel_area_m2, take_band
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
@@ -70,26 +78,27 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     name = name_of(source)
     folder = wanted.file or config.output.folder / name
     scene = open_scene_of(config)
-    translator, tagger = load_models(config)
+    translator, tagger, flood = models = load_models(config)
     config, optical_bands = _settle_look(config, translator)
-    reference = None
-    if wanted.flags:
-        reference = load_reference(config, tagger.bands_out, scene.odc.geobox)
+    known = tagger.bands_out, scene.odc.geobox
+    reference = load_reference(config, *known) if wanted.flags else None
     before = config.objects.before if wanted.image else None
     earlier = before and read_earlier(before)
     rows, cols = scene.shape[1:]
-    blocks = Plan((rows, cols), config.engine.block, lcm(translator.stride, tagger.stride))
+    stride = lcm(*(model.stride for model in models if model))
+    blocks = Plan((rows, cols), config.engine.block, stride)
     thin = thinning(blocks.shape, blocks.block)
-    job = _make_job(_anchored(config), scene, translator, tagger, folder.absolute(), thin, wanted)
+    job = _make_job(_anchored(config), scene, models, folder.absolute(), thin, wanted)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     _check_target(wanted, folder, source, overwrite=overwrite)
-    layers = staged_layers(optical_bands, thin, wanted, changes=job.changes is not None)
-    facts = _facts(config, name, scene, job, translator, tagger, command)
+    compared = {"changes": job.changes is not None, "floods": job.floods is not None}
+    layers = staged_layers(optical_bands, thin, wanted, **compared)
+    facts = run_facts(config, name, scene, job, models, command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
         facts = replace(facts, assumptions=(*facts.assumptions, *reference.notes, *sites))
     if config.engine.scheduler == "threads":  # else others open them, where they are
-        opened = Resources(scene, translator, tagger, job.open_earlier(scene))
+        opened = Resources(scene, translator, tagger, job.open_earlier(scene), flood)
         keep(opened, job.threads, job.fingerprint)
     return RunPlan(
         config=config,
@@ -136,12 +145,16 @@ def _anchored(config: RunConfig) -> RunConfig:
     scene, translate, tag = config.scene, config.translate, config.tag
     paths = {name: absolute(getattr(scene, name)) for name in ("path", "aoi", "like", "dem")}
     before = tuple(anchored(path) for path in config.anomalies.before)
+    flood = config.anomalies.flood_model
+    flood = flood if flood == NO_MODEL else bundle(flood)
     return config.model_copy(
         update={
             "scene": scene.model_copy(update=paths),
             "translate": translate.model_copy(update={"model": bundle(translate.model)}),
             "tag": tag.model_copy(update={"model": bundle(tag.model)}),
-            "anomalies": config.anomalies.model_copy(update={"before": before}),
+            "anomalies": config.anomalies.model_copy(
+                update={"before": before, "flood_model": flood}
+            ),
         }
     )
 
@@ -153,12 +166,12 @@ def _without_aoi(config: RunConfig) -> RunConfig:
 def _make_job(
     config: RunConfig,
     scene: xr.DataArray,
-    translator: Translator,
-    tagger: TagModel,
+    models: Models,
     folder: Path,
     thin: int,
     wanted: Wanted,
 ) -> BlockJob:
+    translator, tagger, flood = models
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
     whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
@@ -169,11 +182,11 @@ def _make_job(
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
     quantile, seen = translator.card.normalisation.quantile, windows[bands[0]]
-    cfar = None
-    if wanted.flags:
-        cfar = plan_cfar(config, scene, take_band(whole, bands[0]), seen, norms[0], quantile)
+    about = config, scene, take_band(whole, bands[0]), seen, norms[0], quantile
+    cfar = plan_cfar(*about) if wanted.flags else None
     workers = count_workers(config.engine.workers)
     earlier = open_earlier(config, whole, bands[0]) if wanted.flags else ()
+    changes = plan_changes(config, whole, earlier, bands[0])
     job = BlockJob(
         config=config,
         staging=folder.parent / f".{folder.name}.staging",
@@ -186,10 +199,11 @@ def _make_job(
         threads=max(1, count_workers(0) // workers),
         despeckle=speckle_filter(config.prepare, looks_of(scene, config)),
         doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
-        changes=plan_changes(config, whole, earlier, bands[0]),
+        changes=changes,
+        floods=plan_floods(flood, whole, earlier, changes),
         wanted=wanted,
     )
-    return replace(job, fingerprint=_fingerprint(job, translator, tagger))
+    return replace(job, fingerprint=_fingerprint(job, models))
 
 
 def _doubts(
@@ -208,7 +222,7 @@ def _doubts(
     return translator.doubts(quantiles, spacing, band, config.translate.look, radar)
 
 
-def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
+def _fingerprint(job: BlockJob, models: Models) -> str:
     """Tie the staging store to what its pixels depend on, and to nothing else."""
     config = job.config
     scene = config.scene
@@ -222,74 +236,15 @@ def _fingerprint(job: BlockJob, translator: Model, tagger: Model) -> str:
         "scene": config.scene.model_dump_json(),
         "prepare": config.prepare.model_dump_json(),
         "despeckle": repr(job.despeckle),
-        "models": [(model.sha256, model.precision, model.device) for model in (translator, tagger)],
+        "models": [(model.sha256, model.precision, model.device) for model in models if model],
         "look": config.translate.look,
         "bands": [job.translator_band, job.tagger_band],
         "norms": [repr(job.translator_norm), repr(job.tagger_norm)],
         "cfar": [repr(job.cfar), config.anomalies.guard, config.anomalies.background],
-        "change": [repr(job.changes), config.anomalies.change_db,
+        "change": [repr(job.changes), repr(job.floods), config.anomalies.change_db,
                    [str(path) for path in config.anomalies.before]],
         "block": [config.engine.block, job.thin],
         "wanted": [job.wanted.image, job.wanted.flags],
         "software": version("sar2opt"),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-
-
-def _facts(
-    config: RunConfig,
-    name: str,
-    scene: xr.DataArray,
-    job: BlockJob,
-    translator: Translator,
-    tagger: TagModel,
-    command: str,
-) -> Facts:
-    return Facts(
-        scene=name,
-        source=scene.attrs["source"],
-        acquired=scene.attrs["acquired"],
-        geobox=scene.odc.geobox,
-        polarisation=job.translator_band if job.wanted.flags else job.tagger_band,
-        assumptions=(*scene.attrs["assumptions"], *_decisions(scene, job, translator)),
-        models=tuple(
-            ModelFacts(model.card.kind, model.name, model.sha256,
-                       model.card.model_dump(mode="json"))
-            for model in ((translator, tagger) if job.wanted.image else (tagger,))
-        ),
-        settings=to_toml(config),
-        software=f"sar2opt {version('sar2opt')}",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        look=config.translate.look,
-        legend=translator.look(config.translate.look)[1].legend,
-        simulated=bool(scene.attrs.get("simulated", False)),
-        command=command,
-    )  # fmt: skip
-
-
-def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> list[str]:
-    """Say in sentences what the run decided for itself."""
-    card, wanted = translator.card, job.wanted
-    sentences = []
-    if len(scene.band) > 1:
-        does = {
-            "translated": (job.translator_band, wanted.image),
-            "searched for anomalies": (job.translator_band, wanted.flags and not wanted.image),
-            "tagged": (job.tagger_band, True),
-        }
-        said = [(band, what) for what, (band, done) in does.items() if done]
-        uses = " and ".join(
-            f"{band} {'is ' if number == 0 else ''}{what}"
-            for number, (band, what) in enumerate(said)
-        )
-        sentences.append(f"of {', '.join(scene.band.values)}, {uses} (--polarisation chooses)")
-    sentences.append(
-        f"the scene's level, the {card.normalisation.quantile:.0%} quantile of its backscatter, "
-        f"is {job.translator_norm.level_db:.1f} dB"
-    )
-    if job.despeckle:
-        sentences.append(f"before that, speckle is filtered: {job.despeckle}")
-    if wanted.image:
-        sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
-    changes = job.changes.sentences if job.changes else ()
-    return [*sentences, *(job.cfar.sentences if job.cfar else ()), *changes]

@@ -29,7 +29,7 @@ UNKNOWN = "unknown"
 class ModelFacts:
     """A model bundle that made a product."""
 
-    role: Literal["translator", "tagger"]
+    role: Literal["translator", "tagger", "flood"]
     name: str
     sha256: str
     card: Mapping[str, Any]  # the model card, as read from its JSON

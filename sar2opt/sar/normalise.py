@@ -16,6 +16,9 @@ import numpy.typing as npt
 from sar2opt.errors import SceneError
 
 DARK_QUANTILE = 0.1
+SPREAD = (0.16, 0.5, 0.84)  # quantiles: half of the outer two's distance is one spread
+LEAST_SPREAD_DB, MOST_SPREAD_DB = 0.5, 5.0  # an empty scene, and one that is half sea
+FAR = 5.0  # spreads
 DARKEST = -1.8  # normalised backscatter that is shown as black, as dark sea is
 FLOOR = np.float32(1e-12)  # power below which a logarithm would say nothing
 
@@ -60,6 +63,20 @@ def fit_normalisation(
     quantiles = np.quantile(valid.astype(np.float64), (settings.quantile, DARK_QUANTILE))
     level, dark = (round(float(db), 3) for db in 10.0 * np.log10(quantiles))
     return Normalisation(level, settings.span_db, settings.low, settings.high, dark)
+
+
+def fit_spread(power: npt.NDArray[np.float32]) -> Normalisation:
+    """Fit median and spread on linear power of any shape: what makes two stretches comparable.
+
+    Normalised values are spreads from the median, clipped to five. Raises ``SceneError`` when no
+    pixel is valid.
+    """
+    valid = power[np.isfinite(power) & (power > 0)]
+    if valid.size == 0:
+        raise SceneError("the scene holds no valid backscatter: every pixel looked at is no data")
+    low, middle, high = 10.0 * np.log10(np.quantile(valid.astype(np.float64), SPREAD))
+    spread = float(np.clip((high - low) / 2, LEAST_SPREAD_DB, MOST_SPREAD_DB))
+    return Normalisation(round(float(middle), 3), round(spread, 3), -FAR, FAR, round(low, 3))
 
 
 def to_grey(power: npt.NDArray[np.float32], norm: Normalisation) -> npt.NDArray[np.uint8]:

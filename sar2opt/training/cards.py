@@ -32,6 +32,17 @@ LIMITS = (
     "sensors other than C-band SAR at about 10 m, and places unlike those it was trained on: the "
     "trust layer does not know what it has never seen",
 )
+FLOOD_SOURCES = (
+    "Sentinel-1 pictures before and after floods with masks from the Copernicus Emergency "
+    "Management Service, collected by geodrak/OMBRIA, which has no licence file; the images are "
+    "modified Copernicus Sentinel data, whose terms allow use and adaptation",
+)
+FLOOD_LIMITS = (
+    "a legal or insurance record of a flood, or a rescue decision by itself: about a third of what "
+    "it flags or misses on the test pictures is wrong against maps drawn by people",
+    "water under trees and between houses, which radar hardly shows",
+    "sensors other than C-band SAR at about 10 m, and dates from different orbits",
+)
 NO_NOTICES = "the set of pairs names no sources or licences: its configuration has no notices"
 LABEL_SOURCES = (
     "EuroSAT, MIT (Helber et al. 2019)",

@@ -37,14 +37,15 @@ def imagenet_state() -> dict[str, Tensor]:
 
 
 def load_encoder(encoder: nn.Module) -> None:
-    """Fill a truncated one-band encoder of ``nets.layers`` with the ImageNet weights, in place."""
+    """Fill a truncated encoder of ``nets.layers`` with the ImageNet weights, in place."""
     state = imagenet_state()
     net: nn.Module = encoder.model  # type: ignore[assignment]
     own = net.state_dict()
     stem = state["conv_stem.weight"]
     channels = own["conv_stem.weight"].shape[1]
-    if channels == 1:  # a grey image in a colour net: the sum over its three bands
-        state["conv_stem.weight"] = stem.sum(dim=1, keepdim=True)
+    if channels != stem.shape[1]:  # grey images in a colour net: each is a share of all its bands
+        share = stem.sum(dim=1, keepdim=True) / channels
+        state["conv_stem.weight"] = share.expand(-1, channels, -1, -1)
     net.load_state_dict({**own, **{name: state[name] for name in own if name in state}})
 
 

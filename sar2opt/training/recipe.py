@@ -27,6 +27,7 @@ from sar2opt.training.evaluate_tags import (
     on_weak_labels,
     summary,
 )
+from sar2opt.training.floods import FloodTraining, flood_card, read_floods, train_floods
 from sar2opt.training.labels import read_label_chips
 from sar2opt.training.loop import train_loop
 from sar2opt.training.methods import net_method
@@ -64,7 +65,7 @@ def train(
         kind = tomllib.loads(config_file.read_text(encoding="utf-8")).get("kind")
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{config_file}: cannot be read as TOML: {error}") from error
-    recipes = {"translator": _translator, "tagger": _tagger}
+    recipes = {"translator": _translator, "tagger": _tagger, "flood": _flood}
     if kind not in recipes:
         raise ConfigError(f"{config_file}: kind must be one of {', '.join(recipes)}, not {kind!r}")
     torch.set_flush_denormal(True)
@@ -149,6 +150,16 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
     card = tagger_card(config, config_file.name, net, weak, temperature, figures)
     path = out / f"{config.name}.safetensors"
     save_bundle(net, card, path)
+    return path
+
+
+def _flood(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:
+    config = load_config(config_file, FloodTraining)
+    pairs = read_floods(data / config.train, config.run)
+    test = read_floods(data / config.test, config.run) if config.test else []
+    net = train_floods(config, pairs, out, resume=resume)
+    path = out / f"{config.name}.safetensors"
+    save_bundle(net, flood_card(config, config_file.name, net, pairs, test), path)
     return path
 
 
