@@ -52,10 +52,13 @@ async function showScene(jump) {
     make("a", { href: product.report, textContent: "Report", target: "_blank", rel: "noopener" }), " · ",
     make("a", { href: product.stac, textContent: "STAC item", target: "_blank", rel: "noopener" }));
   drawTimes();
-  drawPictures(products);
   if (jump) fit(product.bbox, false);
-  drawObjects(product, legend.classes).catch(failed);
-  await loadFound(product, legend);
+  try {
+    await loadFound(product, legend); // small, and can be read while the pictures come
+  } finally {
+    drawPictures(products);
+    drawObjects(current(), legend.classes).catch(failed);
+  }
 }
 
 function radios(side) {
