@@ -86,7 +86,7 @@ class TagStep:
         tags = torch.from_numpy(np.stack([tags for _, tags in draws])).long()
         set_norms(self.net, self.average.net, frozen=progress >= FREEZE_NORMS_FROM)
         logits = self.net(images.contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(logits, tags, self.weights, ignore_index=IGNORE)
+        loss = self.loss(logits, tags)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -95,6 +95,10 @@ class TagStep:
         known = tags != IGNORE
         right = (logits.argmax(dim=1) == tags)[known].float().mean()
         return {"loss": float(loss.detach()), "right": float(right)}
+
+    def loss(self, logits: Tensor, tags: Tensor) -> Tensor:
+        """Return the loss of logits ``(n, class, y, x)`` against tags ``(n, y, x)``."""
+        return functional.cross_entropy(logits, tags, self.weights, ignore_index=IGNORE)
 
 
 def make_teacher() -> nn.Module:
