@@ -20,7 +20,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Bursts:
-    """The bursts of a sub-swath as they lie in its raster, one below the other, in order of time."""
+    """The bursts of a sub-swath, in order of time, as its raster has them one below another."""
 
     top: Counts  # (b,) line of the lattice at which each begins, ascending
     left: int  # sample of the lattice at which the raster begins
@@ -57,13 +57,13 @@ def _deburst(bursts: Bursts, lines: int) -> Share:
     line, start, stop = np.full(lines, -1), np.zeros(lines, np.int64), np.zeros(lines, np.int64)
     valid = (bursts.first >= 0) & (bursts.last >= bursts.first)
     spans = []
-    for index in np.flatnonzero(valid.any(axis=1)):
+    for index in np.flatnonzero(valid.any(axis=1)).tolist():
         at = np.flatnonzero(valid[index]) + bursts.top[index]
-        spans.append((int(index), int(at[0]), int(at[-1]) + 1))
-    seams = [(end + begin) // 2 if begin < end else 0 for (_, _, end), (_, begin, _) in pairwise(spans)]
-    for (index, begin, end), above, below in zip(
-        spans, [0, *seams], [*seams, 0], strict=True
-    ):
+        spans.append((index, int(at[0]), int(at[-1]) + 1))
+    seams = [
+        (end + begin) // 2 if begin < end else 0 for (_, _, end), (_, begin, _) in pairwise(spans)
+    ]
+    for (index, begin, end), above, below in zip(spans, [0, *seams], [*seams, 0], strict=True):
         at = np.arange(max(begin, above), min(end, below or lines))
         own = at - bursts.top[index]
         line[at] = np.where(valid[index, own], index * count + own, -1)

@@ -37,7 +37,7 @@ def joined_grid(grids: list[GeolocationGrid], seams: list[float]) -> Geolocation
     count = 2 * max(grid.line.size for grid in grids) - 1
     ends = [(grid.line[0], grid.line[-1]) for grid in grids]
     line = np.linspace(min(first for first, _ in ends), max(last for _, last in ends), count)
-    parts = []
+    parts: list[GeolocationGrid] = []
     for grid, low, high in zip(grids, [-np.inf, *seams], [*seams, np.inf], strict=True):
         own = (grid.pixel >= low) & (grid.pixel < high)
         if parts:

@@ -53,9 +53,9 @@ class Container:
 
     @property
     def swaths(self) -> list[str]:
-        """Return the sub-swaths that have an annotation, as ``iw1``; those of SLC have their own."""
-        named = (name for (kind, _), names in self.files.items() if kind == "annotation" for name in names)
-        return sorted({swath for name in named if (swath := _swath(name))})
+        """Return the sub-swaths that have an annotation of their own, as in SLC: ``iw1`` ..."""
+        parts = [names for (kind, _), names in self.files.items() if kind == "annotation"]
+        return sorted({swath for names in parts for name in names if (swath := _swath(name))})
 
     def of(self, swath: str) -> Container:
         """Return the files of one sub-swath."""

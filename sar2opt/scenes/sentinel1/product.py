@@ -2,7 +2,8 @@
 
 1. Find the product's files; read annotation, calibration and noise of each polarisation.
 2. Refuse what cannot be right: files that are missing, or contradict one another.
-3. Wrap the measurements as an array in radar geometry (``grd``, ``slc``); lay it on the map, lazily.
+3. Wrap the measurements as an array in radar geometry: ``grd``, ``slc``.
+4. Lay it on the map, lazily.
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ def _open(path: Path, settings: SceneSettings) -> tuple[Opened, WarpedSource]:
 def _radar(path: Path, settings: SceneSettings) -> tuple[Container, Radar]:
     """Return the files of a product, and the product in radar geometry."""
     container = open_container(path)
+    if not container.polarisations:
+        raise SceneError(f"{path}: none of its annotations is of a known polarisation")
     name = container.polarisations[0]
     where = f"{path}: {container.where('annotation', name)}"
     kind = Tree.parse(container.text("annotation", name), where).text("adsHeader/productType")

@@ -4,14 +4,15 @@
    memory does not grow with the window.
 2. Of each sub-swath, the lines of its raster that follow one another are read at once, and laid on
    the lattice where it gives the samples (``sar.deburst``).
-3. Power is ``(|z|^2 - noise) / A^2``, averaged over lines and samples, and only then not below
-   zero: so its mean is kept where noise is stronger than the echo.
+3. Power is ``(|z|^2 - noise) / A^2``, averaged over lines and samples, and only then raised to
+   zero where it lies below: earlier, weak echoes would come out too bright.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sar2opt.sar.resampling import block_mean
 from sar2opt.scenes.blocks import take
 from sar2opt.scenes.sentinel1.source import Channel, read_numbers
 
+_NONE = -2  # no line; -1 would come before line 0
 _MOST_SAMPLES = 2**22  # complex, that are in memory at once
 
 
@@ -95,7 +97,7 @@ def _lay(
     share, (lines, samples), channel = swath.share, window, swath.channels[band]
     start = np.maximum(share.start[lines], samples.start)
     stop = np.minimum(share.stop[lines], samples.stop)
-    own = np.where(start < stop, share.line[lines], -1)
+    own = np.where((start < stop) & (share.line[lines] >= 0), share.line[lines], _NONE)
     for rows in _runs(own):
         left, right = int(start[rows].min()), int(stop[rows].max())
         raster = slice(int(own[rows.start]), int(own[rows.stop - 1]) + 1)
@@ -109,17 +111,15 @@ def _lay(
 
 
 def _runs(line: npt.NDArray[np.int64]) -> Iterator[slice]:
-    """Yield the spans in which lines of a raster follow one another; -1 belongs to none."""
+    """Yield the spans in which lines of a raster follow one another; ``_NONE`` belongs to none."""
     breaks = np.flatnonzero(np.diff(line) != 1) + 1
     edges = [0, *breaks.tolist(), line.size]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         if line[start] >= 0:
             yield slice(start, stop)
 
 
-def _power(
-    number: npt.NDArray[Any], channel: Channel, lines: slice, pixels: slice
-) -> Power:
+def _power(number: npt.NDArray[Any], channel: Channel, lines: slice, pixels: slice) -> Power:
     power: Power = np.square(number.real) + np.square(number.imag)
     if channel.noise is not None:
         power -= channel.noise.over(lines, pixels)

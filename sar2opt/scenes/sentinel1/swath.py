@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sar2opt.sar.geolocation import Floats
+from sar2opt.sar.deburst import Counts
 from sar2opt.sar.looks import effective_looks
 from sar2opt.sar.orbit import Orbit
 from sar2opt.scenes.sentinel1.annotation import Annotation, annotation_of, orbit_of
@@ -29,8 +29,8 @@ class Timing:
     interval: float  # of lines, seconds
     near: float  # slant range of the first sample, metres
     step: float  # of samples in slant range, metres
-    first: Floats  # (b, n) first valid sample of each line of each burst, -1 for none
-    last: Floats  # (b, n) last valid sample
+    first: Counts  # (b, n) first valid sample of each line of each burst, -1 for none
+    last: Counts  # (b, n) last valid sample
     orbit: Orbit | None  # times in seconds since the first burst
     spectrum: tuple[tuple[float, float], ...]  # down, across: share of the sampling, Hamming's
 
@@ -53,10 +53,12 @@ def parse_timing(content: bytes, where: str) -> Timing:
         raise tree.wrong(f"it has {len(bursts)} bursts, more than any product")
     if bursts:
         times = tuple(burst.time("azimuthTime") for burst in bursts)
-        first, last = (_valid(tree, bursts, facts, f"{end}ValidSample") for end in ("first", "last"))
+        first, last = (
+            _valid(tree, bursts, facts, f"{end}ValidSample") for end in ("first", "last")
+        )
     else:  # stripmap: one piece, valid throughout
         times = (tree.time(f"{image}productFirstLineUtcTime"),)
-        first, last = (np.full((1, facts.lines), end) for end in (0.0, facts.samples - 1.0))
+        first, last = (np.full((1, facts.lines), end) for end in (0, facts.samples - 1))
     return Timing(
         facts=facts,
         swath=tree.text("adsHeader/swath").lower(),
@@ -71,7 +73,7 @@ def parse_timing(content: bytes, where: str) -> Timing:
     )
 
 
-def _valid(tree: Tree, bursts: list[Tree], facts: Annotation, name: str) -> Floats:
+def _valid(tree: Tree, bursts: list[Tree], facts: Annotation, name: str) -> Counts:
     """Return the first or last valid samples of all lines, one line of the raster a value."""
     lines = tree.count("swathTiming/linesPerBurst")
     stated = [burst.numbers(name) for burst in bursts]
@@ -79,7 +81,7 @@ def _valid(tree: Tree, bursts: list[Tree], facts: Annotation, name: str) -> Floa
         raise tree.wrong(
             f"its {len(bursts)} bursts of {lines} lines do not make its {facts.lines} lines"
         )
-    samples: Floats = np.stack(stated)
+    samples: Counts = np.clip(np.stack(stated), -2, facts.samples).astype(np.int64)
     if samples.min() < -1 or samples.max() >= facts.samples:
         raise tree.wrong(f"a {name} lies outside of its raster")
     return samples
@@ -90,6 +92,6 @@ def _spectrum(tree: Tree, axis: str, sampling: float) -> tuple[float, float]:
     path = f".//swathProcParams/{axis}Processing/"
     share = tree.number(f"{path}totalBandwidth") / sampling
     coefficient = tree.number(f"{path}windowCoefficient")
-    if not (0 < share and 0.5 <= coefficient <= 1):
+    if not (share > 0 and 0.5 <= coefficient <= 1):
         raise tree.wrong(f"the {axis} bandwidth or window that it states cannot be")
     return min(share, 1.0), coefficient
