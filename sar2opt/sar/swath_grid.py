@@ -1,6 +1,6 @@
 """The geolocation grids of sub-swaths as one, on the lattice that they share (pure).
 
-1. Every grid is brought to the same lines. What an echo's place at height zero and its incidence
+1. Every grid is brought to the lines of all. What an echo's place at height zero and its incidence
    angle are is smooth along the track: cubic splines. Its height is not: linear.
 2. Each sub-swath keeps the columns of its own share, less those that would lie next to the last
    one of its neighbour: two grids know the same hill by heights of different places.
@@ -34,9 +34,7 @@ def joined_grid(grids: list[GeolocationGrid], seams: list[float]) -> Geolocation
     """
     if len(grids) == 1:
         return grids[0]
-    count = 2 * max(grid.line.size for grid in grids) - 1
-    ends = [(grid.line[0], grid.line[-1]) for grid in grids]
-    line = np.linspace(min(first for first, _ in ends), max(last for _, last in ends), count)
+    line = np.unique(np.concatenate([grid.line for grid in grids]))
     parts: list[GeolocationGrid] = []
     for grid, low, high in zip(grids, [-np.inf, *seams], [*seams, np.inf], strict=True):
         own = (grid.pixel >= low) & (grid.pixel < high)
@@ -62,7 +60,5 @@ def _on_lines(grid: GeolocationGrid, line: Floats, own: npt.NDArray[np.bool_]) -
     smooth = np.concatenate([places, grid.incidence[:, own, None]], axis=-1)
     known = make_interp_spline(grid.line, smooth, k=min(3, grid.line.size - 1), axis=0)(line)
     longitude, latitude = on_ellipsoid(known[..., :3])
-    height = np.stack(
-        [np.interp(line, grid.line, column) for column in grid.height[:, own].T], axis=1
-    )
+    height = make_interp_spline(grid.line, grid.height[:, own], k=1, axis=0)(line)
     return GeolocationGrid(line, grid.pixel[own], longitude, latitude, height, known[..., 3])

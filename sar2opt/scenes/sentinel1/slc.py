@@ -65,7 +65,7 @@ def read_radar(container: Container, settings: SceneSettings) -> Radar:
             down,
             across,
             lines=shares[0].line.size // down,
-            samples=max(int(share.stop.max()) for share in shares) // across,
+            samples=-(-max(int(share.stop.max()) for share in shares) // across),
         ),
         names=names,
         grid=multilooked(grid, down, across),
