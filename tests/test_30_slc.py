@@ -71,7 +71,8 @@ def test_no_line_or_sample_is_missing_or_there_twice(tmp_path: Path) -> None:
     assert whole.mean() > 0.7
     expected = means(ramp(*np.mgrid[: slc.EXTENT[0], : slc.EXTENT[1]]), 1)[:, : power.shape[1]]
     np.testing.assert_allclose(power[whole], expected[whole], rtol=1e-6)
-    assert np.nanmax(power) < slc.GLARE**2 / 2  # nothing of what is invalid
+    ragged = np.isfinite(power)  # along its edges a pixel is the mean of a part; no glare in it
+    np.testing.assert_allclose(power[ragged], expected[ragged], rtol=0.005)
 
 
 def test_stripmap_is_one_piece(tmp_path: Path) -> None:
