@@ -72,7 +72,7 @@ def test_no_line_or_sample_is_missing_or_there_twice(tmp_path: Path) -> None:
     expected = means(ramp(*np.mgrid[: slc.EXTENT[0], : slc.EXTENT[1]]), 1)[:, : power.shape[1]]
     np.testing.assert_allclose(power[whole], expected[whole], rtol=1e-6)
     ragged = np.isfinite(power)  # along its edges a pixel is the mean of a part; no glare in it
-    np.testing.assert_allclose(power[ragged], expected[ragged], rtol=0.005)
+    np.testing.assert_allclose(power[ragged], expected[ragged], rtol=0.01)
 
 
 def test_stripmap_is_one_piece(tmp_path: Path) -> None:
