@@ -24,8 +24,8 @@ from sar2opt.scenes.sentinel1.container import open_container
 from sar2opt.scenes.sentinel1.radar import Radar
 from sar2opt.scenes.sentinel1.slc import read_radar
 
-ACROSS = 5  # samples of a pixel, in both modes
-DOWN = {"IW": 1, "S4": 4}  # lines
+ACROSS = 4  # samples of a pixel, in both modes
+DOWN = {"IW": 1, "S4": 3}  # lines
 SAMPLES = {"IW": slc.EXTENT, "S4": slc.FAR}
 
 
@@ -109,10 +109,10 @@ def test_noise_can_be_kept(tmp_path: Path) -> None:
 
 
 def targets(mode: str) -> list[tuple[int, int]]:
-    """Return lines and samples in the middle of pixels: in each sub-swath, and at its seams."""
+    """Return lines and pixels of means: in each sub-swath, and at its seams."""
     if mode != "IW":
-        return [(61, 52), (301, 427)]
-    return [(60, 102), (137, 202), (219, 347), (138, 342), (220, 542), (300, 687), (258, 882)]
+        return [(20, 13), (100, 106)]
+    return [(60, 25), (133, 50), (219, 88), (138, 88), (220, 135), (300, 173), (258, 220)]
 
 
 @pytest.mark.parametrize(("mode", "relief"), [("IW", 0.0), ("IW", 400.0), ("S4", 0.0)])
@@ -122,23 +122,23 @@ def test_point_targets_lie_on_their_coordinates(mode: str, relief: float, tmp_pa
     def power(line: Any, sample: Any) -> Any:
         bright = np.full(np.shape(line), 100.0)
         for row, col in echoes:
-            half = DOWN[mode] // 2
-            bright[(np.abs(line - row) <= half) & (np.abs(sample - col) <= 2)] = 1e8
+            bright[(line // DOWN[mode] == row) & (sample // ACROSS == col)] = 1e8
         return bright
 
     safe = slc.write_slc(tmp_path, power, mode=mode, speckle=False, relief=relief)
     scene = open_scene(safe, calibration="none")
     to_map = Transformer.from_crs("EPSG:4326", str(scene.odc.geobox.crs), always_xy=True)
-    for line, sample in echoes:
+    for row, col in echoes:
+        line, sample = (row + 0.5) * DOWN[mode] - 0.5, (col + 0.5) * ACROSS - 0.5
         up = slc.height(line, sample, relief)
         lon, lat = radar.place_on(slc.model(mode), slc.CENTRE, line, sample, up)
         x, y = to_map.transform(float(lon), float(lat))
         near = scene.sel(x=slice(x - 40, x + 40), y=slice(y + 40, y - 40))[0]
         weight = np.maximum(near.values - 1e4, 0)
-        assert weight.max() > 1e7, (line, sample)
+        assert weight.max() > 1e7, (row, col)
         east = float((weight * near.x.values).sum() / weight.sum())
         north = float((weight * near.y.values[:, None]).sum() / weight.sum())
-        assert max(abs(east - x), abs(north - y)) < 8, (line, sample)  # half a pixel of 16 m
+        assert max(abs(east - x), abs(north - y)) < 7, (row, col)  # half a pixel of 14 m
 
 
 @pytest.mark.parametrize("relief", [0.0, 400.0])
@@ -171,8 +171,8 @@ def test_windows_strips_and_zip_change_nothing(
     np.testing.assert_array_equal(zipped.values, scene.values)
     assert list(scene.band.values) == ["vv", "vh"]
     assert scene.attrs["input_scale"] == "complex"
-    assert any("averaged over 1 x 5" in note for note in scene.attrs["assumptions"])
-    assert scene_info(safe)["looks"] == "5, as the file says"
+    assert any("averaged over 1 x 4" in note for note in scene.attrs["assumptions"])
+    assert scene_info(safe)["looks"] == "4, as the file says"
 
 
 def test_no_more_is_read_at_once_than_is_said(
@@ -196,8 +196,8 @@ def test_no_more_is_read_at_once_than_is_said(
 def test_samples_that_are_all_zero_are_no_data(tmp_path: Path) -> None:
     safe = slc.write_slc(tmp_path, lambda line, _: np.where(line < 100, 0, 1e6), mode="S4")
     power = read(safe, calibration="none").source[0, :, :]
-    assert np.isnan(power[:25]).all()
-    assert np.isfinite(power[25:]).all()
+    assert np.isnan(power[:33]).all()
+    assert np.isfinite(power[33:]).all()
 
 
 def test_on_the_terrain(tmp_path: Path) -> None:
@@ -208,6 +208,26 @@ def test_on_the_terrain(tmp_path: Path) -> None:
     layers = terrain_layers(safe, dem=dem)
     assert layers is not None
     assert float(layers.sel(band="local_incidence_deg").mean()) == pytest.approx(38, abs=1)
+
+
+def test_the_orbit_of_stripmap_counts_pixels_of_several_lines(tmp_path: Path) -> None:
+    radar_ = read(slc.write_slc(tmp_path, ramp, mode="S4", speckle=False))
+    line, sample = np.mgrid[0 : slc.FAR[0] : 30, 0 : slc.FAR[1] : 50].astype(float)
+    at = radar.place_on(slc.model("S4"), slc.CENTRE, line, sample, 50.0)
+    assert radar_.model is not None
+    row, col = radar_.model.locate(*at, 50.0)
+    np.testing.assert_allclose(row, (line + 0.5) / DOWN["S4"] - 0.5, atol=2e-3)
+    np.testing.assert_allclose(col, (sample + 0.5) / ACROSS - 0.5, atol=2e-3)
+
+
+def test_seams_lie_in_the_middle_of_what_both_have() -> None:
+    near = Bursts(np.array([0, 6]), 0, np.full((2, 10), 1), np.full((2, 10), 19))
+    far = Bursts(np.array([2]), 12, np.full((1, 10), 1), np.full((1, 10), 19))
+    first, second = share_out([near, far])
+    np.testing.assert_array_equal(first.line, [*range(8), *range(12, 20)])  # lines 6 to 9: both
+    np.testing.assert_array_equal(first.stop, [20, 20, *[16] * 10, *[20] * 4])
+    np.testing.assert_array_equal(second.start[2:12], np.full(10, 16))
+    np.testing.assert_array_equal(second.line, [-1, -1, *range(10), *[-1] * 4])
 
 
 def test_bursts_with_a_gap_or_without_an_echo() -> None:

@@ -1,7 +1,7 @@
 """Sentinel-1 SLC, IW and stripmap: complex samples, made to what GRD is but for the slant range.
 
 1. Read the timing of each sub-swath; lay all bursts on one lattice of lines and samples.
-2. Choose looks that make pixels of about 20 m on the ground; they are printed and stored.
+2. Choose looks that make pixels of about 15 m on the ground; they are printed and stored.
 3. The geolocation grids, brought to that lattice, and the orbit place it as they place GRD.
 
 The rasters are read here and not by xarray-sentinel 0.9.6: it drops the same number of lines at
@@ -35,7 +35,7 @@ from sar2opt.scenes.sentinel1.slc_source import SlcSource, SubSwath
 from sar2opt.scenes.sentinel1.source import Channel
 from sar2opt.scenes.sentinel1.swath import Timing, parse_timing
 
-_PIXEL = 20.0  # metres on the ground; what the means of lines and samples come near to
+_PIXEL = 15.0  # metres on the ground, nearly: as fine as the bandwidth of lines of IW allows
 _IW = ["iw1", "iw2", "iw3"]
 _MOST_LATTICE = 2**20  # lines or samples; a data take of 25 minutes has 730,000 lines
 _OFF = 0.1  # of a line or sample; bursts that lie farther off the lattice are told of
@@ -204,7 +204,7 @@ class _Looks:
 
     @classmethod
     def of(cls, timings: list[Timing], grid: GeolocationGrid) -> _Looks:
-        """Choose looks that make pixels of about 20 m in the middle of the scene."""
+        """Choose looks that make pixels of about 15 m in the middle of the scene."""
         assert grid.incidence is not None
         middle = float(np.sin(np.radians(np.median(grid.incidence))))
         metres = timings[0].facts.spacing[0], timings[0].step / middle
@@ -212,10 +212,11 @@ class _Looks:
         tall, wide = down * metres[0], across * metres[1]
         every = [timing.looks(down, across) for timing in timings]
         looks = round(float(np.mean(every)), 1)
-        span = f"{min(every):.1f}" + (f" to {max(every):.1f}" if len(every) > 1 else "")
+        low, high = round(min(every), 1), round(max(every), 1)
+        span = f" ({low:g} to {high:g})" if low < high else ""
         notes = [
             f"complex samples are detected, and averaged over {down} x {across} (lines, samples): "
             f"pixels of {tall:.1f} m along the track by {wide:.1f} m on the ground",
-            f"{looks:g} looks in effect, by the bandwidths that the annotation states ({span})",
+            f"{looks:g} looks in effect, by the bandwidths that the annotation states{span}",
         ]
         return cls(down, across, looks, float(max(round(np.sqrt(tall * wide)), 1)), notes)
