@@ -291,6 +291,13 @@ def test_refused(message: str, tmp_path: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_slc_and_grd_of_one_pass_are_not_mixed(tmp_path: Path) -> None:
+    slc.write_slc(tmp_path, ramp, speckle=False)
+    s1.write_safe(tmp_path)
+    with pytest.raises(SceneError, match="GRD and SLC of one pass show the same"):
+        open_scene(tmp_path)
+
+
 def test_modes_and_bands_that_are_not_there(tmp_path: Path) -> None:
     safe = slc.write_slc(tmp_path, ramp, mode="S4", speckle=False)
     with pytest.raises(BandError, match="no band hh: say --polarisation vv"):

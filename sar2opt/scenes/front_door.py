@@ -57,7 +57,7 @@ def open_scene(
     slices and tiles of one pass, joined on one grid. A STAC item is given as its JSON file
     or http(s) address.
 
-    A Sentinel-1 GRD product, folder or zip, or a folder or pattern of several, consecutive slices
+    A Sentinel-1 product (GRD, or SLC, which is deburst and multilooked), folder or zip, or a folder or pattern of several, consecutive slices
     of one pass, is calibrated: ``calibration`` is auto (gamma0),
     sigma0, gamma0, beta0 or none, and ``noise`` subtract or keep.
 
