@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,9 +274,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
         + "</burstList></swathTiming><geolocationGrid>"
         + one(safe, IW2).read_text().split("<geolocationGrid>")[1]
     ),
+    "it has 0 bursts, which no product has": lambda safe: one(safe, IW2).write_text(
+        re.sub("<burst>.*</burst>", "", one(safe, IW2).read_text())
+    ),
     "its name says iw2, its content iw3": rewritten(IW2, "<swath>IW2", "<swath>IW3"),
     "of type GRD, another file of the product of type SLC": rewritten(IW2, ">SLC<", ">GRD<"),
-    "differ in datatake": rewritten(IW2, ">302867<", ">302868<"),
+    "IW2 and IW1 differ in datatake": rewritten(IW2, ">302867<", ">302868<"),
     "times or ranges of its bursts in IW2": rewritten(IW2, LAST, LAST.replace("2021", "2022")),
     "firstValidSample lies outside": rewritten(IW2, " 12 ", " 4000 "),
     "bandwidth or window": rewritten(IW2, "Coefficient>1.0<", "Coefficient>9.0<"),

@@ -45,18 +45,18 @@ def read_annotations(container: Container, asked: str, kind: str) -> dict[str, A
         if facts.polarisation != name:
             raise SceneError(f"{where}: its name says {name}, its content {facts.polarisation}")
         found[name] = facts
-    check_same(container, list(found.values()), _SAME)
+    check_same(container, found, _SAME)
     return found
 
 
-def check_same(container: Container, every: list[Annotation], fields: Iterable[str]) -> None:
+def check_same(container: Container, every: dict[str, Annotation], fields: Iterable[str]) -> None:
     """Raise ``SceneError`` where annotations differ in what those of one product share."""
-    first = every[0]
-    for facts in every[1:]:
+    first, *_ = every
+    for name, facts in every.items():
         for what in fields:
-            if getattr(facts, what) != getattr(first, what):
+            if getattr(facts, what) != getattr(every[first], what):
                 raise SceneError(
-                    f"{container.path}: {facts.polarisation} and {first.polarisation} differ in "
+                    f"{container.path}: {name} and {first} differ in "
                     f"{what.replace('_', ' ')}: they are not one product: fetch it again"
                 )
 

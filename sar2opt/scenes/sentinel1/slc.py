@@ -5,8 +5,8 @@
 3. The geolocation grids, brought to that lattice, and the orbit place it as they place GRD.
 
 The rasters are read here and not by xarray-sentinel 0.9.6: it drops the same number of lines at
-every seam whatever the annotation calls valid, joins no sub-swaths, subtracts no noise, reads no
-zip (its issue since rasterio took no file objects), and parses XML that may hold entities.
+every seam whatever the annotation calls valid, joins no sub-swaths, subtracts no noise, opens no
+raster in a zip, and expands entities in XML. A test holds its calibration against this one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sar2opt.sar.deburst import Bursts, Share, share_out
 from sar2opt.sar.geolocation import GeolocationGrid
 from sar2opt.sar.orbit import RangeDoppler
 from sar2opt.sar.swath_grid import joined_grid, multilooked
+from sar2opt.scenes.sentinel1.annotation import Annotation
 from sar2opt.scenes.sentinel1.channels import (
     check_same,
     facts_of,
@@ -55,7 +56,7 @@ def read_radar(container: Container, settings: SceneSettings) -> Radar:
     grid = _grid(container, timings, bursts, shares)
     looks = _Looks.of(timings, grid)
     down, across = looks.down, looks.across
-    first, names = swaths[0], swaths[0].names
+    first, earliest = swaths[0], min((timing.facts for timing in timings), key=_start)
     return Radar(
         source=SlcSource(
             tuple(
@@ -67,7 +68,7 @@ def read_radar(container: Container, settings: SceneSettings) -> Radar:
             lines=shares[0].line.size // down,
             samples=-(-max(int(share.stop.max()) for share in shares) // across),
         ),
-        names=names,
+        names=first.names,
         grid=multilooked(grid, down, across),
         model=_model(timings[0], bursts[0], down, across),
         spacing=looks.spacing,
@@ -76,9 +77,13 @@ def read_radar(container: Container, settings: SceneSettings) -> Radar:
         attrs={
             "input_scale": "complex",
             "looks": looks.effective,
-            **facts_of(first.channels[0].raster, first.stamp, timings[0].facts),
+            **facts_of(first.channels[0].raster, first.stamp, earliest),
         },
     )
+
+
+def _start(facts: Annotation) -> str:
+    return facts.start
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ def _swath(part: Container, settings: SceneSettings) -> tuple[_Swath, str, list[
 
 def _lattice(container: Container, timings: list[Timing]) -> tuple[list[Bursts], list[str]]:
     """Return all bursts on the lattice of the first line and the nearest sample, and a note."""
-    check_same(container, [timing.facts for timing in timings], _SAME)
+    check_same(container, {timing.swath.upper(): timing.facts for timing in timings}, _SAME)
     first, near = min(timing.burst[0] for timing in timings), timings[0].near
     interval, step = timings[0].interval, timings[0].step
     found, off = [], 0.0
