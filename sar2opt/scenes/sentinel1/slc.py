@@ -224,4 +224,5 @@ class _Looks:
             f"pixels of {tall:.1f} m along the track by {wide:.1f} m on the ground",
             f"{looks:g} looks in effect, by the bandwidths that the annotation states{span}",
         ]
-        return cls(down, across, looks, float(max(round(np.sqrt(tall * wide)), 1)), notes)
+        whole = float(max(np.floor(np.sqrt(tall * wide)), 1))  # so that slices share a lattice
+        return cls(down, across, looks, whole, notes)
