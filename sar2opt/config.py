@@ -41,7 +41,7 @@ class SceneSettings(Settings):
     aoi: Path | None = Field(None, description="vector file: only this area is processed")
     calibration: Literal["auto", "sigma0", "gamma0", "beta0", "none"] = Field(
         "auto",
-        description="radiometry of a product with calibration tables (Sentinel-1 GRD): auto "
+        description="radiometry of a product with calibration tables (Sentinel-1): auto "
         "(gamma0), sigma0, gamma0, beta0, none (the square of its numbers)",
     )
     noise: Literal["subtract", "keep"] = Field(

@@ -64,9 +64,9 @@ def annotation(polarisation: str, lines: int = LINES, first: int = 0) -> str:
     )
 
 
-def calibration() -> str:
+def calibration(lines: int = LINES, samples: int = SAMPLES) -> str:
     """Return calibration tables; those of sigma and beta nought are 1.1 and 1.2 times as high."""
-    pixel = np.array([0, 60, 120, SAMPLES - 1])
+    pixel = np.array([0, 60, 120, samples - 1])
     vectors = "".join(
         f"<calibrationVector><line>{line}</line><pixel>{_list(pixel)}</pixel>"
         + "".join(
@@ -74,14 +74,14 @@ def calibration() -> str:
             for name, times in (("sigmaNought", 1.1), ("betaNought", 1.2), ("gamma", 1))
         )
         + "</calibrationVector>"
-        for line in (0, 150, LINES)
+        for line in (0, 150, lines)
     )
     return f"<calibration><calibrationVectorList>{vectors}</calibrationVectorList></calibration>"
 
 
-def noise_xml(*, old: bool = False) -> str:
+def noise_xml(lines: int = LINES, samples: int = SAMPLES, *, old: bool = False) -> str:
     """Return thermal noise, in the form since 2018 or that before, which are the same noise."""
-    pixel, line = np.array([0, 60, SAMPLES - 1]), np.array([0, 100, LINES - 1])
+    pixel, line = np.array([0, 60, samples - 1]), np.array([0, 100, lines - 1])
     if old:
         vectors = "".join(
             f"<noiseVector><line>{at}</line><pixel>{_list(pixel)}</pixel>"
@@ -91,10 +91,10 @@ def noise_xml(*, old: bool = False) -> str:
         return f"<noise><noiseVectorList>{vectors}</noiseVectorList></noise>"
     blocks = "".join(
         f"<noiseAzimuthVector><firstAzimuthLine>0</firstAzimuthLine><firstRangeSample>{first}"
-        f"</firstRangeSample><lastAzimuthLine>{LINES - 1}</lastAzimuthLine><lastRangeSample>{last}"
+        f"</firstRangeSample><lastAzimuthLine>{lines - 1}</lastAzimuthLine><lastRangeSample>{last}"
         f"</lastRangeSample><line>{_list(line)}</line><noiseAzimuthLut>{_list(1 + line / 1000)}"
         "</noiseAzimuthLut></noiseAzimuthVector>"
-        for first, last in ((0, 99), (100, SAMPLES - 1))
+        for first, last in ((0, 99), (100, samples - 1))
     )
     return (
         f"<noise><noiseRangeVectorList><noiseRangeVector><line>0</line><pixel>{_list(pixel)}"
@@ -135,10 +135,11 @@ def write_safe(
 def write_numbers(path: Path, stored: Any) -> None:
     """Write a measurement, in strips of one line without a place, as the products have it."""
     height, width = stored.shape
+    kind = "complex_int16" if np.iscomplexobj(stored) else stored.dtype
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(
-            path, "w", driver="GTiff", dtype=stored.dtype, count=1, height=height, width=width
+            path, "w", driver="GTiff", dtype=kind, count=1, height=height, width=width
         ) as file:
             file.write(stored, 1)
             file.update_tags(SIMULATED="YES")

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from sar2opt.errors import ConfigError, SceneError
-from sar2opt.sar.looks import estimate_looks, multilook
+from sar2opt.sar.looks import effective_looks, estimate_looks, multilook
 from sar2opt.synth.speckle import draw_speckle
 
 
@@ -65,3 +65,16 @@ def test_multilook_adds_looks() -> None:
 def test_multilook_refuses_no_pixels() -> None:
     with pytest.raises(ConfigError, match="1 or more"):
         multilook(np.ones((4, 4), np.float32), 0)
+
+
+@pytest.mark.parametrize(("share", "coefficient"), [(1.0, 1.0), (0.88, 0.75), (0.66, 0.7)])
+def test_effective_looks_of_samples_of_narrow_bandwidth(share: float, coefficient: float) -> None:
+    rng, size = np.random.default_rng(4), 2**18
+    white = rng.normal(size=size) + 1j * rng.normal(size=size)
+    frequency = np.fft.fftfreq(size)
+    window = coefficient + (1 - coefficient) * np.cos(2 * np.pi * frequency / share)
+    samples = np.fft.ifft(np.fft.fft(white) * np.where(np.abs(frequency) <= share / 2, window, 0))
+    for count in (1, 5):
+        power = (np.abs(samples[: size // count * count]) ** 2).reshape(-1, count).mean(axis=1)
+        seen = power.mean() ** 2 / power.var()
+        assert effective_looks(count, share, coefficient) == pytest.approx(seen, rel=0.03)

@@ -243,7 +243,7 @@ def test_no_data_stays_no_data_and_does_not_grow() -> None:
     got = bilinear(values[0], at)[:, 0]
     np.testing.assert_array_equal(np.isnan(got), [False, True, True, True, True])
     assert got[0] == 1
-    assert block_mean(np.array([[1, np.nan], [3, np.nan]], np.float32), 2) == 2
+    assert block_mean(np.array([[1, np.nan], [3, np.nan]], np.float32), 2, 2) == 2
 
 
 # ---- refused -------------------------------------------------------------------------------------

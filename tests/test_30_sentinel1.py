@@ -117,7 +117,7 @@ DAMAGES: dict[str, Damage] = {
     "has 100 lines": lambda safe: s1.write_numbers(one(safe, "*.tiff"), s1.numbers()[:100]),
     "differ in lines": lambda safe: one(safe, "s1a*.xml").write_text(s1.annotation("vh", 199)),
     "its content vv": lambda safe: one(safe, "s1a*.xml").write_text(s1.annotation("vv")),
-    "not GRD": lambda safe: one(safe, "s1a*.xml").write_text(
+    "it is of type SLC": lambda safe: one(safe, "s1a*.xml").write_text(
         s1.annotation("vh").replace("GRD", "SLC")
     ),
     "entities": lambda safe: one(safe, "s1a*.xml").write_text(

@@ -16,7 +16,7 @@ from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 SceneFile = Annotated[
     Path,
     typer.Argument(
-        help="SAR scene: GeoTIFF, Sentinel-1 GRD (.SAFE or .zip), PALSAR .tar.gz, a folder or a "
+        help="SAR scene: GeoTIFF, Sentinel-1 (.SAFE or .zip), PALSAR .tar.gz, a folder or a "
         "pattern of GeoTIFFs of one pass, or a STAC item (file or address)",
         show_default=False,
     ),
@@ -32,9 +32,9 @@ Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
 _FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
 Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
 Calibration = Annotated[
-    str | None, typer.Option(help="Sentinel-1 GRD: auto (gamma0), sigma0, gamma0, beta0 or none")
+    str | None, typer.Option(help="Sentinel-1: auto (gamma0), sigma0, gamma0, beta0 or none")
 ]
-Noise = Annotated[str | None, typer.Option(help="thermal noise of a GRD: subtract or keep")]
+Noise = Annotated[str | None, typer.Option(help="thermal noise of Sentinel-1: subtract or keep")]
 Geocode = Annotated[
     str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
 ]

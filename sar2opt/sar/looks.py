@@ -15,6 +15,7 @@ Power = npt.NDArray[np.float32]
 BLOCK = 8  # pixels; the speckle of detected products is correlated over one or two
 _FEWEST_BLOCKS = 30
 _MOST_LOOKS = 1e5
+_SPECTRUM = 512  # points over the spectrum of complex samples
 _BIN, _WIDTH = 0.02, 0.1  # of the histogram of ln q, and of the kernel that smooths it
 
 
@@ -52,6 +53,21 @@ def estimate_looks(power: Power) -> float:
     if excess(highest) > 0:
         return _MOST_LOOKS
     return float(np.exp(brentq(excess, lowest, highest)))
+
+
+def effective_looks(samples: int, share: float, coefficient: float = 1.0) -> float:
+    """Return the looks of the mean intensity of so many neighbouring complex samples.
+
+    Their spectrum is a Hamming window of ``coefficient`` (1 is flat) over a ``share`` of the
+    sampling frequency, 0 < share <= 1; the less of it, the more alike are neighbours. Intensities
+    are correlated by the squared coherence of speckle, so that the looks are
+    ``n^2 / sum(coherence(i - j)^2)`` (Oliver and Quegan, 2004, ch. 4.8).
+    """
+    across = (np.arange(_SPECTRUM) + 0.5) / _SPECTRUM - 0.5
+    density = (coefficient + (1 - coefficient) * np.cos(2 * np.pi * across)) ** 2
+    lag = np.arange(-samples + 1, samples)
+    coherence = np.cos(2 * np.pi * share * lag[:, None] * across) @ density / density.sum()
+    return float(samples**2 / np.sum((samples - np.abs(lag)) * coherence**2))
 
 
 def multilook(power: Power, side: int) -> Power:

@@ -126,5 +126,12 @@ def earth_fixed(lon: Floats, lat: Floats, height: Floats | float) -> Floats:
     return np.stack([flat * np.cos(lon), flat * np.sin(lon), up], axis=-1)
 
 
+def on_ellipsoid(point: Floats) -> tuple[Floats, Floats]:
+    """Return ``(longitude, latitude)``, degrees, of points ``(..., 3)`` that lie at height zero."""
+    x, y, z = np.moveaxis(point, -1, 0)
+    polar = (1 - _FLATTENING) ** 2  # the ratio of the axes, squared
+    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, polar * np.hypot(x, y)))
+
+
 def _dot(one: Floats, other: Floats) -> Floats:
     return np.asarray(np.einsum("...i,...i->...", one, other), float)

@@ -23,17 +23,17 @@ def bilinear(values: Power, at: Floats) -> Power:
     return power
 
 
-def block_mean(power: Power, side: int) -> Power:
-    """Return the mean of blocks of ``side`` x ``side``, of which at least half must be data."""
-    if side == 1:
+def block_mean(power: Power, down: int, across: int) -> Power:
+    """Return the mean of blocks of ``down`` x ``across``, of which at least half must be data."""
+    if down == across == 1:
         return power
-    rows, cols = (size // side for size in power.shape)
-    blocks = power.reshape(rows, side, cols, side).swapaxes(1, 2).reshape(rows, cols, -1)
+    rows, cols = power.shape[0] // down, power.shape[1] // across
+    blocks = power.reshape(rows, down, cols, across).swapaxes(1, 2).reshape(rows, cols, -1)
     valid = np.isfinite(blocks)
     count = valid.sum(axis=-1)
     total = np.where(valid, blocks, np.float32(0)).sum(axis=-1)
     mean: Power = np.full((rows, cols), np.nan, np.float32)
-    np.divide(total, count, out=mean, where=2 * count >= side**2)
+    np.divide(total, count, out=mean, where=2 * count >= down * across)
     return mean
 
 

@@ -57,9 +57,9 @@ def open_scene(
     slices and tiles of one pass, joined on one grid. A STAC item is given as its JSON file
     or http(s) address.
 
-    A Sentinel-1 GRD product, folder or zip, or a folder or pattern of several, consecutive slices
-    of one pass, is calibrated: ``calibration`` is auto (gamma0),
-    sigma0, gamma0, beta0 or none, and ``noise`` subtract or keep.
+    A Sentinel-1 product, folder or zip, or a folder or pattern of several, consecutive slices of
+    one pass, is calibrated: ``calibration`` is auto (gamma0), sigma0, gamma0, beta0 or none, and
+    ``noise`` subtract or keep. It is GRD, or SLC, which is deburst, detected and multilooked.
 
     Radar geometry is laid on the map: ``geocode`` says how (gcp, ellipsoid, terrain with the
     heights in ``dem``), ``crs`` and ``resolution``, or ``like``, a raster file, on which grid;

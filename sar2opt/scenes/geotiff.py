@@ -134,7 +134,7 @@ def _refuse_unsuitable(file: rasterio.DatasetReader, header: metadata.Header) ->
     if any(kind.startswith("complex") for kind in file.dtypes):
         raise SceneError(
             f"{file.name}: the pixels are complex (single-look): detect and multilook them first, "
-            "then open the amplitude or power"
+            "then open the amplitude or power (of Sentinel-1, give the .SAFE folder or zip instead)"
         )
     if file.width * file.height > MOST_PIXELS:
         raise SceneError(

@@ -54,6 +54,8 @@ def _products(path: Path) -> list[Path]:
 
 
 def _check_pass(path: Path, scenes: list[Opened]) -> None:
+    if len({scene.attrs["input_scale"] for scene in scenes}) > 1:
+        raise SceneError(f"{path}: GRD and SLC of one pass show the same: give those of one type")
     orbits = sorted({(s.attrs["platform"], s.attrs["absolute_orbit"]) for s in scenes})
     if len(orbits) > 1:
         named = ", ".join(f"{platform} orbit {orbit}" for platform, orbit in orbits)

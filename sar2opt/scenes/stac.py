@@ -124,7 +124,8 @@ def _refuse(item: pystac.Item, path: Path) -> None:
         return
     if kind == "SLC" or "_SLC_" in item.id or "_SL1_" in item.id:
         raise SceneError(
-            f"{path}: its assets are complex (single-look): give the GRD product of the same time"
+            f"{path}: its assets are complex (single-look): give the product itself, the .SAFE "
+            "folder or zip, instead of the item"
         )
     if kind == "GRD" or "_GRD" in item.id or any("GRD" in a.href for a in item.assets.values()):
         raise in_radar_geometry(item, path)

@@ -101,7 +101,7 @@ class WarpedSource:
             sampled = bilinear(values, at)
             if gain is not None:
                 sampled *= gain.astype(np.float32)
-            band[:] = block_mean(sampled, self.finer)
+            band[:] = block_mean(sampled, self.finer, self.finer)
         if outside is not None:
             power[:, outside] = np.nan
         return None

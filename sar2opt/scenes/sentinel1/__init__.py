@@ -1,6 +1,6 @@
-"""Sentinel-1 GRD: the product as it comes, a folder or a zip; calibrated, and laid on the map."""
+"""Sentinel-1 as it comes, a folder or a zip: GRD and SLC, calibrated, and laid on the map."""
 
-from sar2opt.scenes.sentinel1.grd import (
+from sar2opt.scenes.sentinel1.product import (
     accepts,
     files,
     open_product,

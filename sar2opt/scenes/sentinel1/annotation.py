@@ -46,7 +46,11 @@ class Annotation:
 
 def parse_annotation(content: bytes, where: str) -> Annotation:
     """Read an annotation; raises ``SceneError`` if something needed is missing or impossible."""
-    tree = Tree.parse(content, where)
+    return annotation_of(Tree.parse(content, where))
+
+
+def annotation_of(tree: Tree) -> Annotation:
+    """Return what an annotation says of any product; raises as ``parse_annotation`` does."""
     image = "imageAnnotation/imageInformation/"
     first, last = tree.time(f"{image}productFirstLineUtcTime"), tree.text("adsHeader/stopTime")
     looks = [
@@ -96,30 +100,33 @@ def _geometry(
     tree: Tree, epoch: np.datetime64, interval: float, spacing: float
 ) -> RangeDoppler | None:
     """Return the range-Doppler geometry, times in seconds since line 0; None if it is not given."""
-    states = tree.all(".//orbitList/orbit")
+    orbit = orbit_of(tree, epoch)
     changes = tree.all(".//coordinateConversionList/coordinateConversion")
-    if len(states) < 2 or not changes:
+    if orbit is None or not changes:
         return None
+    powers = [change.numbers("srgrCoefficients") for change in changes]
+    if len({len(one) for one in powers}) != 1:
+        raise tree.wrong("its range conversions differ in degree")
+    ground = GroundRange(
+        np.array([change.seconds("azimuthTime", epoch) for change in changes]),
+        np.array([change.number("sr0") for change in changes]),
+        np.array(powers),
+    )
+    if (np.diff(ground.time) <= 0).any():
+        raise tree.wrong("its range conversions are not in order of time")
+    return RangeDoppler(orbit, 0.0, interval, 0.0, spacing, ground)
 
-    def seconds(part: Tree, path: str) -> float:
-        return float((part.time(path) - epoch) / np.timedelta64(1, "ns")) * 1e-9
+
+def orbit_of(tree: Tree, epoch: np.datetime64) -> Orbit | None:
+    """Return the orbit, times in seconds since ``epoch``; None if it is not given."""
+    states = tree.all(".//orbitList/orbit")
+    if len(states) < 2:
+        return None
 
     def vectors(what: str) -> Floats:
         return np.array([[state.number(f"{what}/{axis}") for axis in "xyz"] for state in states])
 
-    powers = [change.numbers("srgrCoefficients") for change in changes]
-    if len({len(one) for one in powers}) != 1:
-        raise tree.wrong("its range conversions differ in degree")
-    orbit = Orbit(
-        np.array([seconds(state, "time") for state in states]),
-        vectors("position"),
-        vectors("velocity"),
-    )
-    ground = GroundRange(
-        np.array([seconds(change, "azimuthTime") for change in changes]),
-        np.array([change.number("sr0") for change in changes]),
-        np.array(powers),
-    )
-    if (np.diff(orbit.time) <= 0).any() or (np.diff(ground.time) <= 0).any():
-        raise tree.wrong("its orbit or range conversions are not in order of time")
-    return RangeDoppler(orbit, 0.0, interval, 0.0, spacing, ground)
+    time = np.array([state.seconds("time", epoch) for state in states])
+    if (np.diff(time) <= 0).any():
+        raise tree.wrong("its orbit is not in order of time")
+    return Orbit(time, vectors("position"), vectors("velocity"))

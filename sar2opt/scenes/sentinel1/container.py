@@ -11,7 +11,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from sar2opt.errors import SceneError
@@ -24,6 +24,7 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 _POLARISATION = re.compile(r"(?:^|-)(vv|vh|hh|hv)(?:-|$)", re.IGNORECASE)
+_SWATH = re.compile(r"(?:^|[/-])((?:iw|ew|wv|s)\d)(?:-|$)", re.IGNORECASE)  # of SLC; iw, s4 in GRD
 _MOST_XML = 64 * 2**20  # bytes; that of an IW product is 1.4 MB
 _MOST_NAMES = 10_000  # a product has about 30
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -49,6 +50,20 @@ class Container:
         """Return the polarisations that have an annotation, co-polarised first."""
         found = {polarisation for kind, polarisation in self.files if kind == "annotation"}
         return sorted(found, key=("vv", "hh", "vh", "hv").index)
+
+    @property
+    def swaths(self) -> list[str]:
+        """Return the sub-swaths that have an annotation of their own, as in SLC: ``iw1`` ..."""
+        parts = [names for (kind, _), names in self.files.items() if kind == "annotation"]
+        return sorted({swath for names in parts for name in names if (swath := _swath(name))})
+
+    def of(self, swath: str) -> Container:
+        """Return the files of one sub-swath."""
+        files = {
+            key: tuple(name for name in names if _swath(name) == swath)
+            for key, names in self.files.items()
+        }
+        return replace(self, files={key: names for key, names in files.items() if names})
 
     def where(self, kind: str, polarisation: str) -> str:
         """Return the name of a file; raises ``SceneError`` if it is missing."""
@@ -131,6 +146,11 @@ def _parts(names: Iterable[str]) -> Iterable[tuple[str, str, str, str]]:
         if part and polarisation:
             kind = _KINDS[part["kind"].lower()]
             yield part["root"], kind, polarisation[1].lower(), name
+
+
+def _swath(name: str) -> str:
+    found = _SWATH.search(name)
+    return found[1].lower() if found else ""
 
 
 def _folder_names(path: Path) -> list[str]:

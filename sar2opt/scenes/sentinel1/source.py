@@ -24,7 +24,7 @@ from sar2opt.scenes.sentinel1.luts import Lut, Noise
 _BORDER = 1024  # pixels at either side that border noise can reach
 _BORDER_DN = 30.0  # root mean square over _BORDER_SPAN pixels; border noise lies below, land above
 _BORDER_SPAN = 33  # pixels
-_MOST_KEPT = 4  # rasters in a zip that a thread keeps open
+_MOST_KEPT = 8  # rasters in a zip that a thread keeps open
 
 _KEPT = threading.local()
 
@@ -71,12 +71,12 @@ class GrdSource:
         if self.rim and (pixels.start < _BORDER or pixels.stop > self.samples - _BORDER):
             wide = _with_rims(pixels, self.samples)
             inner = slice(pixels.start - wide.start, pixels.stop - wide.start)
-            number = _numbers(self.rim, self.stamp, lines, wide)
+            number = read_numbers(self.rim, self.stamp, lines, wide)
             power[:, _border(number, wide, self.samples)[:, inner]] = np.nan
         return power
 
     def _power(self, channel: Channel, lines: slice, pixels: slice) -> Power:
-        number = _numbers(channel.raster, self.stamp, lines, pixels).astype(np.float32)
+        number = read_numbers(channel.raster, self.stamp, lines, pixels).astype(np.float32)
         power: Power = np.square(number)
         if channel.noise is not None:
             power -= channel.noise.over(lines, pixels)
@@ -114,7 +114,10 @@ def _border(number: npt.NDArray[Any], pixels: slice, samples: int) -> npt.NDArra
     return rim
 
 
-def _numbers(path: str, stamp: tuple[int, int], lines: slice, pixels: slice) -> npt.NDArray[Any]:
+def read_numbers(
+    path: str, stamp: tuple[int, int], lines: slice, pixels: slice
+) -> npt.NDArray[Any]:
+    """Return a window ``(line, pixel)`` of a measurement; raises ``SceneError`` if damaged."""
     window = Window(pixels.start, lines.start, pixels.stop - pixels.start, lines.stop - lines.start)
     try:
         with opened(path, stamp) as file:

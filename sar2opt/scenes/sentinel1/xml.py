@@ -76,6 +76,10 @@ class Tree:
             raise self.wrong(f"{path.strip('./')} is no time")
         return np.datetime64(time, "ns")
 
+    def seconds(self, path: str, epoch: np.datetime64) -> float:
+        """Return a time as seconds since ``epoch``."""
+        return float((self.time(path) - epoch) / np.timedelta64(1, "ns")) * 1e-9
+
     def wrong(self, what: Any) -> SceneError:
         """Return the error that says what is wrong with the file."""
         return SceneError(f"{self.where}: {what}: fetch it again")
