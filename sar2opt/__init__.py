@@ -19,6 +19,7 @@ _FACE = {
     "open_scene": "sar2opt.scenes",
     "run": "sar2opt.pipeline",
     "scene_info": "sar2opt.scenes",
+    "show": "sar2opt.products.show",
     "train": "sar2opt.training.recipe",
     "write_samples": "sar2opt.synth",
 }
