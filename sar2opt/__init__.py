@@ -20,6 +20,7 @@ _FACE = {
     "run": "sar2opt.pipeline",
     "scene_info": "sar2opt.scenes",
     "show": "sar2opt.products.show",
+    "simulate_safe": "sar2opt.synth",
     "train": "sar2opt.training.recipe",
     "write_samples": "sar2opt.synth",
 }

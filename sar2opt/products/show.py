@@ -11,6 +11,7 @@ import geopandas as gpd
 import xarray as xr
 
 from sar2opt.errors import ConfigError, OutputError
+from sar2opt.products.classes import CLASSES
 from sar2opt.products.preview import MARK, MOST, anomaly_colour
 from sar2opt.products.reopen import open_product
 from sar2opt.products.views import View, views_of
@@ -99,6 +100,8 @@ def _figure(shown: Shown) -> Any:
     figure, axes = plt.subplots(down, across, figsize=size, layout="constrained", squeeze=False)
     for ax, view in zip(axes.flat, shown.views, strict=False):
         _panel(ax, view)
+        if view.title == "Land cover":
+            _key(ax)
         if shown.anomalies is not None and view.title == "Image":
             _rings(ax, shown.anomalies, view)
     for ax in list(axes.flat)[count:]:
@@ -123,6 +126,15 @@ def caption(view: View) -> str:
     if not view.generated:
         return view.title
     return MARK if view.title == "Image" else f"{view.title}, generated from radar"
+
+
+def _key(ax: Any) -> None:
+    """Name the classes below the picture."""
+    from matplotlib.patches import Patch
+
+    patches = [Patch(facecolor=entry.hex, label=entry.title) for entry in CLASSES]
+    where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.05), "ncols": 3, "frameon": False}
+    ax.legend(handles=patches, fontsize=8, **where)
 
 
 def _rings(ax: Any, anomalies: gpd.GeoDataFrame, view: View) -> None:

@@ -143,8 +143,6 @@ def _bytes(values: Any, missing: int) -> Pixels:
     return np.asarray(whole.astype(np.uint8))
 
 
-def _view(
-    title: str, colours: Any, where: Any, geobox: GeoBox, *, generated: bool = True
-) -> View:
+def _view(title: str, colours: Any, where: Any, geobox: GeoBox, *, generated: bool = True) -> View:
     alpha = np.where(np.isfinite(where), 255, 0).astype(np.uint8)
     return View(title, np.dstack([colours.astype(np.uint8), alpha]), geobox, generated)

@@ -40,7 +40,7 @@ def swipe(views: Sequence[View]) -> Swipe:
         right=data_uri(right.image, "PNG"),
         titles=[left.title, right.title],
         generated=[left.generated, right.generated],
-        width=max(left.pixels.shape[1], 480),
+        width=max(left.pixels.shape[1], 720),
     )
 
 
