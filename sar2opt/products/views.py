@@ -110,7 +110,7 @@ def _thinned(raster: xr.DataArray, *, mean: bool) -> tuple[xr.DataArray, GeoBox]
     if mean:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no data is no data
-            return raster.coarsen(y=step, x=step, boundary="trim").mean().compute(), grid  # type: ignore[attr-defined]
+            return raster.coarsen(y=step, x=step, boundary="trim").mean().compute(), grid
     middle = step // 2
     return raster[:, middle : rows * step : step, middle : cols * step : step].compute(), grid
 
