@@ -46,7 +46,9 @@ def test_run_says_what_it_assumes_and_what_it_made(folder: Path, cli: Cli) -> No
     words = ["run", folder / "two.tif", "--out", out, "--workers", "1"]
     code, said, told = cli(*words)
     assert code == 0
-    (line,) = said.splitlines()
+    line, *more = said.splitlines()
+    assert "  look first: two_preview.png" in more
+    assert sum(told.startswith("  worth a look: ") for told in more) == 2
     assert line.startswith(f"{out / 'two'}: ")
     assert " objects, 2 anomalies, in " in line
     assumed = [line for line in told.splitlines() if line.startswith("assumed: ")]
