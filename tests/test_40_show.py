@@ -147,6 +147,16 @@ def test_a_map_asks_no_server_and_says_generated(folder: Path) -> None:
     assert any(MARK in str(value) for value in said)
 
 
+def test_a_map_of_radar_alone_shows_its_first_band_without_the_mark() -> None:
+    ipyleaflet = pytest.importorskip("ipyleaflet", reason="the extra notebook is not installed")
+    chart = sar2opt.show(radar(), map=True)
+    assert [(layer.name, layer.opacity) for layer in chart.layers] == [
+        ("Radar backscatter, VV, dB", 1.0), ("Radar backscatter, VH, dB", 0.0),
+    ]  # fmt: skip
+    controls = [one for one in chart.controls if isinstance(one, ipyleaflet.WidgetControl)]
+    assert len(controls) == 1  # the sliders
+
+
 def test_without_the_extra_it_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ipyleaflet", None)
     monkeypatch.delitem(sys.modules, "sar2opt.products.widgets", raising=False)

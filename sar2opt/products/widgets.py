@@ -15,7 +15,7 @@ import traitlets
 
 from sar2opt.products.preview import MARK, anomaly_colour
 from sar2opt.products.report import data_uri
-from sar2opt.products.show import caption, first_two
+from sar2opt.products.show import first_two
 from sar2opt.products.views import View
 
 _MOST = 200  # anomalies on a map; each is a widget
@@ -45,13 +45,14 @@ def swipe(views: Sequence[View]) -> Swipe:
 
 
 def web_map(views: Sequence[View], anomalies: gpd.GeoDataFrame | None) -> Any:
-    """Return a map with a layer for each view, of which the last is shown, and the anomalies."""
+    """Return a map with a layer for each view, of which the image is shown, and the anomalies."""
     layers, corners = [], []
+    first = next((view for view in views if view.title == "Image"), views[0])
     for view in views:
         picture, bounds = view.on_web_map()
         corners.append(bounds)
-        name = caption(view).capitalize()
-        shown = view.title == "Image" or len(views) == 1
+        name = f"{view.title}, generated" if view.generated else view.title
+        shown = view is first
         layers.append(
             ipyleaflet.ImageOverlay(
                 url=data_uri(picture, "PNG"), bounds=bounds, name=name, opacity=float(shown)
