@@ -155,6 +155,8 @@ def test_a_map_of_radar_alone_shows_its_first_band_without_the_mark() -> None:
     ]  # fmt: skip
     controls = [one for one in chart.controls if isinstance(one, ipyleaflet.WidgetControl)]
     assert len(controls) == 1  # the sliders
+    pixel = 360 / 256 / 2**chart.zoom  # degrees of longitude; the raster is 600 m wide
+    assert 0.25 < 600 / (pixel * 111_320 * np.cos(np.radians(45))) / 400 <= 1
 
 
 def test_without_the_extra_it_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import anywidget
 import geopandas as gpd
 import ipyleaflet
 import ipywidgets
+import numpy as np
 import traitlets
 
 from sar2opt.products.preview import MARK, anomaly_colour
@@ -18,6 +20,7 @@ from sar2opt.products.report import data_uri
 from sar2opt.products.show import first_two
 from sar2opt.products.views import View
 
+_SEEN = 400  # pixels: height of a map in a notebook
 _MOST = 200  # anomalies on a map; each is a widget
 
 
@@ -61,7 +64,10 @@ def web_map(views: Sequence[View], anomalies: gpd.GeoDataFrame | None) -> Any:
     south, west = (min(corner[0][axis] for corner in corners) for axis in (0, 1))
     north, east = (max(corner[1][axis] for corner in corners) for axis in (0, 1))
     chart = ipyleaflet.Map(
-        center=((south + north) / 2, (west + east) / 2), layers=(), scroll_wheel_zoom=True
+        center=((south + north) / 2, (west + east) / 2),
+        zoom=_zoom(east - west, north - south, (south + north) / 2),
+        layers=(),
+        scroll_wheel_zoom=True,
     )
     for layer in layers:
         chart.add(layer)
@@ -72,8 +78,13 @@ def web_map(views: Sequence[View], anomalies: gpd.GeoDataFrame | None) -> Any:
         mark = ipywidgets.HTML(f'<b style="background:#ffc832;padding:2px 8px">{MARK}</b>')
         chart.add(ipyleaflet.WidgetControl(widget=mark, position="bottomleft"))
     chart.add(ipyleaflet.ScaleControl(position="bottomright"))
-    chart.fit_bounds([[south, west], [north, east]])
     return chart
+
+
+def _zoom(width: float, height: float, lat: float) -> int:
+    """Return the closest zoom that shows so many degrees; ``fit_bounds`` needs a running loop."""
+    tall = height / max(0.05, math.cos(math.radians(lat)))  # web Mercator stretches
+    return int(np.clip(math.log2(_SEEN * 360 / 256 / max(width, tall, 1e-6)), 1, 18))
 
 
 def _opacities(layers: Sequence[Any]) -> Any:
