@@ -21,6 +21,8 @@ _FACE = {
     "open_scene": "sar2opt.scenes",
     "run": "sar2opt.pipeline",
     "scene_info": "sar2opt.scenes",
+    "show": "sar2opt.products.show",
+    "simulate_safe": "sar2opt.synth",
     "tag_scene": "sar2opt.pipeline",
     "tags_file_to_objects": "sar2opt.vectorise",
     "train": "sar2opt.training.recipe",

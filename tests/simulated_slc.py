@@ -79,8 +79,8 @@ def write_slc(
         lines, samples = stored.shape
         (safe / f"annotation/{stem}.xml").write_text(annotation(swath, index, band, mode, relief))
         place = safe / "annotation/calibration"
-        (place / f"calibration-{stem}.xml").write_text(s1.calibration(lines, samples))
-        (place / f"noise-{stem}.xml").write_text(s1.noise_xml(lines, samples))
+        (place / f"calibration-{stem}.xml").write_text(s1.calibration((lines, samples)))
+        (place / f"noise-{stem}.xml").write_text(s1.noise_xml((lines, samples)))
         s1.write_numbers(safe / f"measurement/{stem}.tiff", stored)
     return safe
 

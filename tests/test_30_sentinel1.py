@@ -17,7 +17,7 @@ from pyproj import Transformer
 from sar2opt.errors import BandError, ConfigError, SceneError
 from sar2opt.scenes import open_scene, open_with_terrain, scene_info
 from sar2opt.scenes.files import name_of
-from sar2opt.scenes.sentinel1 import grd
+from sar2opt.scenes.sentinel1 import product
 from sar2opt.scenes.sentinel1.annotation import parse_annotation
 from sar2opt.scenes.sentinel1.luts import parse_calibration, parse_noise
 from sar2opt.scenes.sentinel1.source import Channel, GrdSource
@@ -234,8 +234,8 @@ def test_scene_and_terrain_come_of_one_opening(monkeypatch: pytest.MonkeyPatch) 
     if safe is None:
         pytest.skip("needs products/safe of the shared data (SAR2OPT_DATA)")
     opened = []
-    real = grd.open_container
-    monkeypatch.setattr(grd, "open_container", lambda path: opened.append(path) or real(path))
+    real = product.open_container
+    monkeypatch.setattr(product, "open_container", lambda path: opened.append(path) or real(path))
     scene, layers = open_with_terrain(safe, dem=PRODUCTS / "dem/Rome-30m-DEM.tif")
     assert opened == [safe]
     assert layers is not None

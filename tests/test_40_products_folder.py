@@ -130,6 +130,6 @@ def test_other_errors_pass() -> None:
 def test_every_product_of_the_design_has_its_place(tmp_path: Path) -> None:
     assert {path.name for path in product_paths(tmp_path, "S").values()} == {
         "S_optical.tif", "S_trust.tif", "S_tags.tif", "S_tags.tif.aux.xml",
-        "S_tags.qml", "S_sar.tif",
+        "S_tags.qml", "S_sar.tif", "S_trust.qml", "S_tags.sld", "S_objects.sld", "S_anomalies.sld",
         "S.gpkg", "S.json", "S_preview.png", "S_report.html",
     }  # fmt: skip

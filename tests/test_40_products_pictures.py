@@ -309,6 +309,18 @@ def test_areas_and_trust_add_up(scene: Scene, tmp_path: Path) -> None:
     assert "off by less than 10 % of the full range" in text
 
 
+def test_the_chart_of_areas_is_drawn_in_the_page(scene: Scene, tmp_path: Path) -> None:
+    text = report(tmp_path, scene)
+    widths = [
+        float(width) for width in re.findall(r'<rect x="[\d.]+" y="0" width="([\d.]+)"', text)
+    ]
+    assert len(widths) == 6
+    assert sum(widths) == pytest.approx(100, abs=0.01)
+    assert "trust is below 50 %" in text
+    assert "<details>" in text
+    assert not re.search(r'(src|href)="(https?:)?//', text)  # opens without a network
+
+
 def test_the_report_shows_cards_assumptions_and_how_to_repeat_it(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -344,7 +356,7 @@ def test_text_from_strangers_is_not_markup(scene: Scene, tmp_path: Path) -> None
     rows = anomaly_rows(scene.facts.geobox, [(100, 300)], reason=evil, kind=evil)
     text = report(tmp_path, scene, rows, source=evil, assumptions=(evil,), settings=evil)
     assert Page(text).tags["script"] == 0
-    assert text.count("&lt;script&gt;alert(1)") == 4
+    assert text.count("&lt;script&gt;alert(1)") == 5  # the strongest reason is in the summary too
 
 
 def test_a_report_without_anomalies(scene: Scene, tmp_path: Path) -> None:
@@ -359,6 +371,6 @@ def test_a_report_without_anomalies(scene: Scene, tmp_path: Path) -> None:
 def test_only_the_strongest_anomalies_are_shown(scene: Scene, tmp_path: Path) -> None:
     rows = anomaly_rows(scene.facts.geobox, [(20 * i, 300) for i in range(1, 20)])
     text = report(tmp_path, scene, rows)
-    assert Page(text).tags["article"] == 12 + 2  # and the two models
+    assert Page(text).tags["article"] == 10 + 2  # and the two models
     assert "19 in all: 19 × bright target" in text
-    assert "The 12 strongest are shown" in text
+    assert "The 10 strongest are shown" in text

@@ -115,9 +115,10 @@ def test_the_level_of_an_area_is_that_of_the_whole_scene(utm: Case, area: Case) 
 
 def test_the_folder_holds_the_products_of_the_table_and_nothing_else(utm: Case) -> None:
     assert utm.files == (
-        "planted", "planted.gpkg", "planted.json", "planted_optical.tif", "planted_preview.png",
-        "planted_report.html", "planted_sar.tif", "planted_tags.qml", "planted_tags.tif",
-        "planted_tags.tif.aux.xml", "planted_trust.tif",
+        "planted", "planted.gpkg", "planted.json", "planted_anomalies.sld", "planted_objects.sld",
+        "planted_optical.tif", "planted_preview.png", "planted_report.html", "planted_sar.tif",
+        "planted_tags.qml", "planted_tags.sld", "planted_tags.tif", "planted_tags.tif.aux.xml",
+        "planted_trust.qml", "planted_trust.tif",
     )  # fmt: skip
     assert hidden(utm.products.folder.parent) == []
 

@@ -46,7 +46,9 @@ def test_run_says_what_it_assumes_and_what_it_made(folder: Path, cli: Cli) -> No
     words = ["run", folder / "two.tif", "--out", out, "--workers", "1"]
     code, said, told = cli(*words)
     assert code == 0
-    (line,) = said.splitlines()
+    line, *more = said.splitlines()
+    assert "  look first: two_preview.png" in more
+    assert sum(told.startswith("  worth a look: ") for told in more) == 2
     assert line.startswith(f"{out / 'two'}: ")
     assert " objects, 2 anomalies, in " in line
     assumed = [line for line in told.splitlines() if line.startswith("assumed: ")]
@@ -80,7 +82,7 @@ def test_grey_and_despeckled_with_more_vectors_and_a_configuration(folder: Path,
     layers = ("objects", "anomalies", "footprint")
     for ending in ("geojson", "fgb"):
         assert {f"two_{layer}.{ending}" for layer in layers} <= set(names)
-    assert len(names) == 9 + 6
+    assert len(names) == 13 + 6
 
 
 def test_the_printed_configuration_and_a_reference(folder: Path, cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""The README keeps its word: its commands parse, its Python runs, and .ci/run does what it says."""
+"""README and docs keep their word: commands parse, Python runs, .ci/run does what they say."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ from sar2opt.cli import app
 from sar2opt.config import RunConfig, load_config
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks_of(page: Path) -> list[tuple[str, str]]:
+    """Return language and text of each block of code of a page."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks_of(PAGES[0])
 CI = ROOT / ".ci"
 
 
-def commands() -> Iterator[list[str]]:
-    """Yield the words of each sar2opt command in the README's blocks that are no Python."""
-    for language, block in BLOCKS:
+def commands(blocks: list[tuple[str, str]]) -> Iterator[list[str]]:
+    """Yield the words of each sar2opt command in blocks that are no Python."""
+    for language, block in blocks:
         for line in block.replace("\\\n", " ").splitlines() if language != "python" else ():
             lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars=True)
             lexer.whitespace_split = True
@@ -41,7 +49,7 @@ def commands() -> Iterator[list[str]]:
                     words.append(word)
 
 
-COMMANDS = list(commands())
+COMMANDS = [words for page in PAGES for words in commands(blocks_of(page))]
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:
@@ -53,8 +61,10 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=shlex.join)
-def test_a_command_of_the_readme_parses(words: list[str]) -> None:
+def test_a_command_that_is_shown_parses(words: list[str]) -> None:
     command = typer.main.get_command(app)
+    whole = command.make_context("sar2opt", words)  # options of all commands come first
+    words = [*whole._protected_args, *whole.args]
     while len(words) > 1 and words[0] in getattr(command, "commands", {}):  # groups in groups
         command, words = command.commands[words[0]], words[1:]
     if words[0] in getattr(command, "commands", {}):
@@ -64,13 +74,17 @@ def test_a_command_of_the_readme_parses(words: list[str]) -> None:
 
 
 def test_the_readme_shows_every_command() -> None:
-    assert {words[0] for words in COMMANDS} == set(typer.main.get_command(app).commands)
+    assert {words[0] for words in commands(BLOCKS)} == set(typer.main.get_command(app).commands)
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+WITH_PYTHON = [page for page in PAGES if any(name == "python" for name, _ in blocks_of(page))]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     """In one fresh process, block after block, as a reader would type it."""
-    blocks = [block for language, block in BLOCKS if language == "python"]
-    assert blocks
+    blocks = [block for language, block in blocks_of(page) if language == "python"]
+    assert page != WITH_PYTHON[0] or page.name == "README.md"
     shutil.copytree(ROOT / "data_samples", tmp_path / "data_samples")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-"],

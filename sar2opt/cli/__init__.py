@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sar2opt.cli.batch import batch
-from sar2opt.cli.console import err
+from sar2opt.cli.console import err, log, set_up
+from sar2opt.cli.help import EXIT_CODES, examples
 from sar2opt.cli.model import evaluate, models_app, pairs_app, train
 from sar2opt.cli.overlay import anomalies, objects, tag
 from sar2opt.cli.scene import config, info, prepare, run, synth
@@ -20,25 +23,32 @@ app = typer.Typer(
     help="From a SAR scene to a readable, tagged and flagged map that says it was generated.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    epilog=EXIT_CODES,
 )
 
 
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option(help="show the traceback of an error")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="results and errors only")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="the log, on stderr")] = False,
+    log_file: Annotated[Path | None, typer.Option(help="add what happens, with times")] = None,
 ) -> None:
-    """Options of all commands; ``main`` reads ``--debug``."""
+    """Options of all commands, given before the command; ``main`` reads ``--debug``."""
+    set_up(quiet=quiet, verbose=verbose, log_file=log_file)
+    log.info("sar2opt %s", shlex.join(sys.argv[1:]))
 
 
 for command in (
     run, batch, info, search, prepare, tag, objects, anomalies, serve,
     config, synth, train, evaluate,
 ):  # fmt: skip
-    app.command()(command)
-app.command("despeckle", help="Prepare a scene without speckle.")(prepare)
-app.add_typer(models_app, name="models")
-app.add_typer(pairs_app, name="pairs")
+    app.command(epilog=examples(command.__name__))(command)
+app.command("despeckle", help="Prepare a scene without speckle.", epilog=examples("despeckle"))(
+    prepare
+)
+app.add_typer(models_app, name="models", epilog=examples("models"))
+app.add_typer(pairs_app, name="pairs", epilog=examples("pairs"))
 
 
 def _silenced(unraisable: sys.UnraisableHookArgs) -> None:
@@ -56,5 +66,7 @@ def main() -> None:
     except Sar2optError as error:
         if "--debug" in sys.argv:
             raise
-        err.print(f"sar2opt: {' '.join(str(error).split())}")
+        line = f"sar2opt: {' '.join(str(error).split())}"
+        log.error(line)
+        err.print(line)
         sys.exit(2)

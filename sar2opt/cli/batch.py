@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import time
 from collections.abc import Callable, Container, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from sar2opt.cli.console import bars_of_progress, err, out
+from sar2opt.cli.console import AsJson, bars_of_progress, out, tell
 from sar2opt.config import RunConfig, load_config
 from sar2opt.errors import SceneError
 
@@ -35,6 +37,7 @@ def batch(
         bool, typer.Option("--watch", help="go on with scenes that come later; Ctrl-C ends it")
     ] = False,
     overwrite: Annotated[bool | None, typer.Option("--overwrite", help="replace products")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make all products of many scenes; one that fails does not stop the rest."""
     from sar2opt.pipeline.batch import check_names, run_one, scenes_of
@@ -51,16 +54,18 @@ def batch(
         while todo or watch:
             check_names([*outcomes, *todo])
             for number, scene in enumerate(todo, start=1):
-                err.print(f"{number} of {len(todo)}: {scene}")
+                tell(f"{number} of {len(todo)}: {scene}")
                 with bars_of_progress() as progress:
                     outcomes[scene] = run_one(scene, settings, progress=progress, command=command)
             todo = _arrived(scenes, outcomes, scenes_of) if watch else []
     except KeyboardInterrupt:
-        err.print("stopped")
-    out.print(_table(outcomes.values()))
+        tell("stopped")
     failed = [outcome for outcome in outcomes.values() if outcome.state == "failed"]
-    for outcome in failed:
-        out.print(outcome.reason)
+    if as_json:
+        print(json.dumps([asdict(one) for one in outcomes.values()], indent=2, default=str))
+    else:
+        out.print(_table(outcomes.values()))
+        out.print("\n".join(outcome.reason for outcome in failed), end="\n" if failed else "")
     if failed:
         raise SceneError(f"{len(failed)} of {len(outcomes)} scenes failed")
 

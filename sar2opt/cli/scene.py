@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
+from sar2opt.cli.console import AsJson, Device, bars_of_progress, out, plain, tell
+from sar2opt.cli.summary import say
 from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 
 SceneFile = Annotated[
@@ -100,6 +102,7 @@ def run(
     workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
     scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
     overwrite: Annotated[bool | None, typer.Option("--overwrite", help="replace products")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make all products of a scene."""
     from sar2opt.pipeline import run as run_pipeline
@@ -140,10 +143,7 @@ def run(
     command = shlex.join(["sar2opt", *sys.argv[1:]])
     with bars_of_progress() as progress:
         products = run_pipeline(settings, progress=progress, tell=tell_assumption, command=command)
-    out.print(
-        f"{products.folder}: {len(products.objects)} objects, {len(products.anomalies)} anomalies, "
-        f"in {products.figures['seconds']:.0f} s"
-    )
+    say(products, as_json=as_json)
 
 
 def info(
@@ -159,6 +159,7 @@ def info(
     resolution: Resolution = None,
     like: Like = None,
     dem: Dem = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a scene is and what would be assumed; nothing is processed."""
     from sar2opt.scenes import scene_info
@@ -168,6 +169,9 @@ def info(
         noise=noise, geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
     )  # fmt: skip
     facts = scene_info(scene, **how)
+    if as_json:
+        print(json.dumps(facts, indent=2, default=str))
+        return
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), plain(value))
@@ -253,4 +257,4 @@ def _given(**how: Any) -> dict[str, Any]:
 
 def tell_assumption(sentence: str) -> None:
     """Print what was assumed, beside what is printed for programs."""
-    err.print(f"assumed: {sentence}")
+    tell(f"assumed: {sentence}")

@@ -23,7 +23,6 @@ from sar2opt.products.cog import (
     TRUST,
     CogProfile,
     write_class_names,
-    write_class_style,
     write_cog,
 )
 from sar2opt.products.evidence import write_evidence
@@ -32,6 +31,7 @@ from sar2opt.products.folder import product_paths, staged_output
 from sar2opt.products.pictures import crop_pictures, read_pictures
 from sar2opt.products.preview import write_preview
 from sar2opt.products.report import write_report
+from sar2opt.products.side_styles import write_styles
 from sar2opt.products.stac import stac_item, write_stac
 from sar2opt.products.vectors import write_extra, write_geopackage
 from sar2opt.raster import NO_TAG, take_band
@@ -111,7 +111,7 @@ def _write_rasters(
     with ThreadPoolExecutor(2) as pool:
         counts = dict(zip(profiles, pool.map(write, profiles), strict=True))
     write_class_names(paths["tags"])
-    write_class_style(paths["tags_style"])
+    write_styles(paths)
     return {str(name): values for name, values in counts.items()}
 
 

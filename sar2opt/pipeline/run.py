@@ -16,7 +16,9 @@ from sar2opt.errors import Sar2optError
 from sar2opt.pipeline.plan import RunPlan, make_plan
 from sar2opt.pipeline.publish import publish
 from sar2opt.pipeline.resources import release
+from sar2opt.products.in_notebook import in_notebook
 from sar2opt.products.reopen import open_product
+from sar2opt.raster import take_band
 from sar2opt.tiles.engine import return_freed_memory, run_blocks
 
 T = TypeVar("T")
@@ -33,6 +35,11 @@ class Products:
     anomalies: gpd.GeoDataFrame
     figures: dict[str, float]
     assumptions: tuple[str, ...]
+    backscatter: xr.DataArray | None = None  # the band that was translated, lazy, linear power
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the preview and the figures, without anything from outside."""
+        return in_notebook(self.folder, self.objects, self.figures, self.assumptions)
 
     @property
     def optical(self) -> xr.DataArray:
@@ -67,7 +74,8 @@ def run(
     plan = make_plan(config, command)
     plan, (objects, anomalies) = carry_out(plan, publish, progress, tell)
     figures = {**plan.facts.figures, "seconds": round(time.perf_counter() - started, 2)}
-    return Products(plan.folder, objects, anomalies, figures, plan.facts.assumptions)
+    radar = take_band(plan.scene, plan.job.translator_band)
+    return Products(plan.folder, objects, anomalies, figures, plan.facts.assumptions, radar)
 
 
 def carry_out(

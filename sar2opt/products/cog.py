@@ -43,7 +43,6 @@ from sar2opt.products.profiles import (
     TRUST,
     CogProfile,
     write_class_names,
-    write_class_style,
 )
 
 __all__ = [
@@ -55,7 +54,6 @@ __all__ = [
     "TRUST",
     "CogProfile",
     "write_class_names",
-    "write_class_style",
     "write_cog",
 ]
 

@@ -10,7 +10,6 @@ from rasterio.enums import ColorInterp
 
 from sar2opt.products.classes import CLASSES, NO_TAG, LandCover
 from sar2opt.products.folder import output_errors
-from sar2opt.products.styles import to_class_qml
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,3 @@ def write_class_names(path: Path, classes: tuple[LandCover, ...] = CLASSES) -> P
             encoding="utf-8",
         )
     return sidecar
-
-
-def write_class_style(path: Path) -> Path:
-    """Write the style of the class raster, which QGIS takes from ``S_tags.qml`` beside it."""
-    with output_errors(path):
-        path.write_text(to_class_qml(), encoding="utf-8")
-    return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,14 @@ from sar2opt.products.facts import GENERATED, Facts, ModelFacts
 from sar2opt.products.folder import output_errors
 from sar2opt.products.pages import read_template
 from sar2opt.products.pictures import TRUST_STOPS, Pictures
-from sar2opt.products.preview import MARK, anomaly_colour
-from sar2opt.products.styles import ANOMALY_COLOURS, OTHER_ANOMALY
+from sar2opt.products.preview import MARK, MOST, anomaly_colour
+from sar2opt.products.styles import ANOMALY_COLOURS, OTHER_ANOMALY, hex_of
 from sar2opt.raster import pixel_area_m2
 
 Counts = npt.NDArray[np.int64]
 Crop = Callable[[Any], Mapping[str, Image.Image]]
 """``crop(geometry)``: pictures around a geometry, ``optical`` and, if there is one, ``sar``."""
 
-MOST = 12  # anomalies that are shown
 TRUST_STEP = 20  # percent, width of the bins
 
 
@@ -53,18 +52,21 @@ def write_report(
     reference layer, as ``summarise_features`` counts them.
     """
     area = pixel_area_m2(facts.geobox) / 1e6
+    covers = _covers(tag_counts, area)
     page = read_template(Path(__file__).with_name("report.html.j2")).render(
         facts=facts,
         mark=MARK,
         generated=GENERATED["optical"],
-        pictures=_embedded(pictures),
+        pictures=_embedded(pictures, anomalies.head(MOST)),
         tall=pictures.tags.shape[0] > 1.6 * pictures.tags.shape[1],
         flagged=[_flagged(row, crop, site) for _, row in anomalies.head(MOST).iterrows()],
         flagged_in_all=len(anomalies),
         kinds=_kinds(anomalies),
         features=[] if features is None else _features(features),
-        covers=_covers(tag_counts, area),
+        covers=covers,
+        chart=_chart(covers),
         trust=_trust(trust_counts),
+        doubtful=_doubtful(trust_counts),
         trust_meaning=_trust_meaning(facts.model("translator")),
         trust_stops=[f"rgb{stop}" for stop in TRUST_STOPS],
         valid_km2=float(trust_counts[:101].sum()) * area,
@@ -77,15 +79,30 @@ def write_report(
     return path
 
 
-def _embedded(pictures: Pictures) -> dict[str, str]:
+def _embedded(pictures: Pictures, numbered: gpd.GeoDataFrame) -> dict[str, str]:
     """Return the views as data URIs; the generated image carries its mark in its pixels."""
     views = pictures.views()
+    optical = _numbered(_on_panel(views["optical"]), pictures.pixel_of(numbered), numbered["kind"])
     return {
         "sar": data_uri(_on_panel(views["sar"]), "JPEG"),
-        "optical": data_uri(marked(_on_panel(views["optical"])), "JPEG"),
+        "optical": data_uri(marked(optical), "JPEG"),
         "tags": data_uri(_on_panel(views["tags"]).quantize(16), "PNG"),
         "trust": data_uri(_on_panel(views["trust"]), "JPEG"),
     }
+
+
+def _numbered(
+    picture: Image.Image, places: Sequence[tuple[float, float]], kinds: Iterable[str]
+) -> Image.Image:
+    """Return the picture with the numbers of the flags beside their places, the first on top."""
+    canvas = Canvas(*picture.size)
+    canvas.image.paste(picture)
+    radius = max(6, picture.width // 55)
+    named = list(enumerate(zip(places, kinds, strict=True), start=1))
+    for number, ((col, row), kind) in reversed(named):
+        side = -2 * radius if col > picture.width - 3 * radius else 2 * radius
+        canvas.badge((col + side, row), str(number), anomaly_colour(kind), radius)
+    return canvas.image
 
 
 def _on_panel(view: Image.Image) -> Image.Image:
@@ -118,7 +135,7 @@ def _flagged(row: Any, crop: Crop, site: Sequence[str]) -> dict[str, Any]:
     crops = crop(row.geometry)
     return {
         "label": label,
-        "colour": _hex(anomaly_colour(row.kind)),
+        "colour": hex_of(anomaly_colour(row.kind)),
         "score": row.score,
         "reason": row.reason,
         "area_m2": row.area_m2,
@@ -174,6 +191,22 @@ def _covers(counts: Counts, area: float) -> list[dict[str, Any]]:
     return sorted(covers, key=lambda cover: -float(cover["km2"]))
 
 
+def _chart(covers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parts of a bar of 100 units, one for each class that occurs."""
+    parts: list[dict[str, Any]] = []
+    at = 0.0
+    for cover in covers:
+        if cover["share"] > 0:
+            parts.append({**cover, "x": at, "label": cover["share"] >= 6})
+            at += cover["share"]
+    return parts
+
+
+def _doubtful(counts: Counts) -> float:
+    """Return the share of the area whose trust is below half, in percent."""
+    return 100 * float(counts[:50].sum()) / max(1, int(counts[:101].sum()))
+
+
 def _trust(counts: Counts) -> list[tuple[str, float]]:
     """Return the share of the area in each bin of trust, in percent."""
     total = max(1, int(counts[:101].sum()))
@@ -223,7 +256,3 @@ def _is_row(value: Any, columns: Sequence[str]) -> bool:
 def _crs_name(crs: CRS) -> str:
     epsg = crs.to_epsg()
     return f"EPSG:{epsg}" if epsg else str(crs.proj.name)
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

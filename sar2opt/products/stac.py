@@ -35,6 +35,7 @@ FILE = EXTENSION.format("file/v2.1.0")
 SAR = EXTENSION.format("sar/v1.0.0")
 SAR_REQUIRED = ("instrument_mode", "frequency_band", "product_type")
 
+_SLD = "application/vnd.ogc.sld+xml"
 _COG = pystac.MediaType.COG.value
 ASSETS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "optical": ("Generated image, not a photograph", _COG, ("visual", "data")),
@@ -42,6 +43,10 @@ ASSETS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "tags": ("Generated land cover", _COG, ("data", "classification")),
     "tag_names": ("Class names for GDAL", "application/xml", ("metadata",)),
     "tags_style": ("Colours and class names for QGIS", "application/xml", ("metadata",)),
+    "trust_style": ("Colours of the trust for QGIS", "application/xml", ("metadata",)),
+    "tags_sld": ("Colours of the land cover as SLD", _SLD, ("metadata",)),
+    "objects_sld": ("Style of the objects as SLD", _SLD, ("metadata",)),
+    "anomalies_sld": ("Style of the anomalies as SLD", _SLD, ("metadata",)),
     "sar": ("Radar backscatter for display, as it was measured", _COG, ("overview",)),
     "vectors": ("Objects, anomalies and footprint", pystac.MediaType.GEOPACKAGE.value, ("data",)),
     "preview": ("Preview", pystac.MediaType.PNG.value, ("overview",)),

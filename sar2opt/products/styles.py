@@ -45,7 +45,7 @@ SLD_ATTRIBUTES = {
     "xmlns": "http://www.opengis.net/sld",
     "xmlns:ogc": "http://www.opengis.net/ogc",
 }
-_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 OTHER_ANOMALY = ("Other anomaly", (60, 60, 60))
 
 
@@ -98,7 +98,7 @@ def to_qml(style: LayerStyle) -> str:
             ET.SubElement(categories, "category", known, symbol=str(index), render="true")
     if style.tip:
         ET.SubElement(root, "mapTip").text = style.tip
-    return _DOCTYPE + _text(root)
+    return DOCTYPE + as_text(root)
 
 
 def to_class_qml() -> str:
@@ -113,7 +113,7 @@ def to_class_qml() -> str:
     for entry in CLASSES:
         drawn = {"value": str(entry.code), "color": entry.hex, "alpha": "255"}
         ET.SubElement(palette, "paletteEntry", drawn, label=entry.title)
-    return _DOCTYPE + _text(root)
+    return DOCTYPE + as_text(root)
 
 
 def to_sld(style: LayerStyle, layer: str) -> str:
@@ -133,16 +133,18 @@ def to_sld(style: LayerStyle, layer: str) -> str:
             ET.SubElement(equal, "ogc:Literal").text = symbol.value
         polygon = ET.SubElement(rule, "PolygonSymbolizer")
         opacity = {"fill-opacity": str(symbol.opacity)}
-        _sld_parameters(polygon, "Fill", {"fill": _hex(symbol.fill), **opacity})
+        _sld_parameters(polygon, "Fill", {"fill": hex_of(symbol.fill), **opacity})
         pixels = f"{symbol.width / 0.28:.1f}"  # SLD's pixel is 0.28 mm
-        _sld_parameters(polygon, "Stroke", {"stroke": _hex(symbol.outline), "stroke-width": pixels})
+        _sld_parameters(
+            polygon, "Stroke", {"stroke": hex_of(symbol.outline), "stroke-width": pixels}
+        )
         if symbol.marker:
             graphic = ET.SubElement(ET.SubElement(rule, "PointSymbolizer"), "Graphic")
             mark = ET.SubElement(graphic, "Mark")
             ET.SubElement(mark, "WellKnownName").text = "circle"
-            _sld_parameters(mark, "Fill", {"fill": _hex(symbol.fill)})
+            _sld_parameters(mark, "Fill", {"fill": hex_of(symbol.fill)})
             ET.SubElement(graphic, "Size").text = "8"
-    return _text(root)
+    return as_text(root)
 
 
 def _qml_symbol(parent: ET.Element, index: int, symbol: Symbol) -> None:
@@ -186,10 +188,12 @@ def _rgba(colour: Colour, opacity: float) -> str:
     return ",".join(str(part) for part in (*colour, round(255 * opacity)))
 
 
-def _hex(colour: Colour) -> str:
+def hex_of(colour: Colour) -> str:
+    """Return a colour as ``#rrggbb``."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def _text(root: ET.Element) -> str:
+def as_text(root: ET.Element) -> str:
+    """Return a document as indented text."""
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")

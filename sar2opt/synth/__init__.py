@@ -1,5 +1,6 @@
 """Scenes with known truth, for demo, tests and training: the same pixels for the same seed."""
 
+from sar2opt.synth.safe import simulate_safe
 from sar2opt.synth.scene import Scene, make_scene, sample_pair
 from sar2opt.synth.spec import SceneSpec
 from sar2opt.synth.surfaces import ALLOW, CLASSES, NODATA_TAG, SURFACES, Cover, Use
@@ -18,5 +19,6 @@ __all__ = [
     "Use",
     "make_scene",
     "sample_pair",
+    "simulate_safe",
     "write_samples",
 ]
