@@ -18,7 +18,7 @@ _WORTH = 3  # places that are named
 _GROUPS = (
     ("look first", ("preview",)),
     ("to forward", ("report",)),
-    ("for a GIS", ("optical", "tags", "trust", "vectors")),
+    ("for a GIS", ("optical", "tags", "trust", "sar", "vectors")),
     ("for a catalogue", ("stac",)),
 )
 

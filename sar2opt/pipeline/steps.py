@@ -23,11 +23,12 @@ from sar2opt.pipeline.plan import RunPlan, make_plan
 from sar2opt.pipeline.publish import StagedSource, read_grey
 from sar2opt.pipeline.run import Progress, carry_out
 from sar2opt.products.backscatter import check_target
-from sar2opt.products.cog import PROBABILITY, TAGS, write_class_names, write_class_style, write_cog
+from sar2opt.products.cog import PROBABILITY, TAGS, write_class_names, write_cog
 from sar2opt.products.evidence import remove_stale, write_evidence
 from sar2opt.products.folder import output_errors
 from sar2opt.products.pictures import crop_window, picture_of
 from sar2opt.products.reopen import probability_file
+from sar2opt.products.side_styles import write_styles
 from sar2opt.products.vectors import check_geopackage, write_geopackage
 from sar2opt.tiles.plan import Window
 
@@ -96,7 +97,8 @@ def _write_tags(plan: RunPlan, progress: Progress | None) -> npt.NDArray[np.int6
             read = StagedSource(plan.staging.array(layer), plan.staging.array("tags"))
             write_cog(path, read.read, facts.geobox, profile, facts.tags("tags"), progress=count)
             counts = read.counts
-        side = [write_class_names(tags), write_class_style(tags.with_suffix(".qml"))]
+        side = [write_class_names(tags), tags.with_suffix(".qml")]
+        write_styles({"tags_style": side[1]})
         for path in (*side, probability, tags):  # the tags last: where they are, all is
             path.replace(out.with_name(path.name))
     return counts

@@ -21,7 +21,7 @@ from sar2opt.products.styles import (
 
 
 def write_styles(paths: Mapping[str, Path]) -> None:
-    """Write the styles of a scene's products, by the keys of ``folder.FILES``.
+    """Write the styles that ``paths`` names, by the keys of ``folder.FILES``.
 
     Raises ``OutputError``.
     """
@@ -32,9 +32,9 @@ def write_styles(paths: Mapping[str, Path]) -> None:
         "objects_sld": to_sld(STYLES["objects"], "objects"),
         "anomalies_sld": to_sld(STYLES["anomalies"], "anomalies"),
     }
-    for key, text in texts.items():
+    for key in texts.keys() & paths.keys():
         with output_errors(paths[key]):
-            paths[key].write_text(text, encoding="utf-8")
+            paths[key].write_text(texts[key], encoding="utf-8")
 
 
 def to_trust_qml() -> str:
