@@ -106,10 +106,10 @@ def _after_first_block(reached: Path) -> None:
 
 
 def _within_a_block(reached: Path) -> None:
-    """Some of the seven layers of the fourth block are written, the others are not."""
+    """Some of the eight layers of the fourth block are written, the others are not."""
     from sar2opt.tiles.staging import Staging
 
-    _at_call(Staging, "array", 7 * 3 + 3, reached)
+    _at_call(Staging, "array", 8 * 3 + 3, reached)
 
 
 def _while_publishing(reached: Path) -> None:

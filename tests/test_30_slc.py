@@ -19,7 +19,7 @@ from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, SceneError
 from sar2opt.sar.deburst import Bursts, share_out
 from sar2opt.sar.geolocation import GridGeometry
-from sar2opt.scenes import open_scene, scene_info, terrain_layers
+from sar2opt.scenes import open_scene, open_with_terrain, scene_info
 from sar2opt.scenes.sentinel1 import slc_source
 from sar2opt.scenes.sentinel1.container import open_container
 from sar2opt.scenes.sentinel1.radar import Radar
@@ -204,9 +204,8 @@ def test_samples_that_are_all_zero_are_no_data(tmp_path: Path) -> None:
 def test_on_the_terrain(tmp_path: Path) -> None:
     safe = slc.write_slc(tmp_path, lambda line, _: 0.1 + 0 * line, calibrated=True)
     dem = radar.write_dem(tmp_path / "dem.tif", np.full((400, 400), 120.0), slc.CENTRE)
-    scene = open_scene(safe, dem=dem)
+    scene, layers = open_with_terrain(safe, dem=dem)
     assert float(np.nanmean(scene)) == pytest.approx(0.1, rel=0.01)
-    layers = terrain_layers(safe, dem=dem)
     assert layers is not None
     assert float(layers.sel(band="local_incidence_deg").mean()) == pytest.approx(38, abs=1)
 

@@ -82,7 +82,7 @@ def test_grey_and_despeckled_with_more_vectors_and_a_configuration(folder: Path,
     layers = ("objects", "anomalies", "footprint")
     for ending in ("geojson", "fgb"):
         assert {f"two_{layer}.{ending}" for layer in layers} <= set(names)
-    assert len(names) == 13 + 6
+    assert len(names) == 14 + 6
 
 
 def test_the_printed_configuration_and_a_reference(folder: Path, cli: Cli) -> None:

@@ -35,7 +35,7 @@ def test_a_quiet_run_as_json_with_a_log(scene: Path, cli: Cli, tmp_path: Path) -
     found = json.loads(said)
     assert found["folder"] == str(tmp_path / "out" / "scene")
     assert all(Path(path).is_file() for path in found["files"].values())
-    assert len(found["files"]) == 13
+    assert len(found["files"]) == 14
     assert found["anomalies"] == len(found["worth_looking_at"]) == 2
     assert found["generated"] is True
     lines = log.read_text(encoding="utf-8").splitlines()

@@ -14,6 +14,7 @@ import pytest
 import rasterio
 from planted import Case
 
+from sar2opt.overlay import SUMMARY_COLUMNS
 from sar2opt.products.classes import CLASSES
 from sar2opt.products.folder import FILES, LAYERS
 
@@ -57,7 +58,7 @@ def test_every_file_is_documented() -> None:
     assert set(rows("Files")) == {name.format("S") for name in FILES.values()}
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", [name for name in LAYERS if name != "features"])
 def test_every_attribute_is_documented(utm: Case, layer: str) -> None:
     path = utm.products.folder / "planted.gpkg"
     info = pyogrio.read_info(path, layer=layer)
@@ -67,6 +68,10 @@ def test_every_attribute_is_documented(utm: Case, layer: str) -> None:
         for name, kind in zip(info["fields"], info["dtypes"], strict=True)
     }
     assert {name: cells[1] for name, cells in rows(f"Layer {layer}").items()} == written
+
+
+def test_what_features_sum_up_is_documented() -> None:
+    assert tuple(rows("Layer features")) == SUMMARY_COLUMNS
 
 
 def test_all_metadata_and_codes_are_documented(utm: Case) -> None:

@@ -46,6 +46,7 @@ class FloodTraining(TrainingSettings):
     train: str = "floods/train"  # folder of NAME_before, NAME_after and NAME_mask pictures
     test: str = "floods/test"
     run: int = 16  # pictures in a row that may show one flood
+    hold_out: bool = True  # one run in five; False once all choices are made, to learn from all
     schedule: Schedule = Schedule(steps=800, batch=8)
     gain: float = 0.25  # spread of the offset of each date, in spreads: unknown stretches
     contrast: float = 0.25  # largest change of its contrast
@@ -115,7 +116,7 @@ def train_floods(
     config: FloodTraining, pairs: Sequence[FloodPair], out: Path, *, resume: bool = False
 ) -> Tagger:
     """Train on the pairs that are not held out; return the averaged net."""
-    seen = [pair for pair in pairs if not held_out(pair)]
+    seen = [pair for pair in pairs if not (config.hold_out and held_out(pair))]
 
     def draw(
         rng: np.random.Generator,
@@ -171,7 +172,7 @@ def judge_floods(net: Tagger, pairs: Sequence[FloodPair]) -> dict[str, float]:
 def flood_card(config: FloodTraining, file: str, net: Tagger, pairs: Sequence[FloodPair],
                test: Sequence[FloodPair]) -> Card:  # fmt: skip
     """Return the card of a flood net made from the configuration ``file``."""
-    held = [pair for pair in pairs if held_out(pair)]
+    held = [pair for pair in pairs if config.hold_out and held_out(pair)]
     return Card(
         name=config.name,
         kind="flood",
