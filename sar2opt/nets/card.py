@@ -63,13 +63,12 @@ class Card(BaseModel):
     def markdown(self) -> str:
         """Return the card as Markdown."""
         lines = [f"# {self.name}", "", self.summary, "", "## What goes in and what comes out", ""]
+        dates = "of two dates " if self.kind == "flood" else ""
         lines += [
-            f"- in: one band of backscatter ({', '.join(self.polarisations)}; the first that the "
-            f"scene has), {self.input_units}",
+            f"- in: one band of backscatter {dates}({', '.join(self.polarisations)}; the first "
+            f"that the scene has), {self.input_units}",
             f"- pixel spacing: {self.pixel_m[0]:g} to {self.pixel_m[1]:g} m",
-            f"- normalisation: {self.normalisation.quantile:g} quantile of the scene's "
-            f"log-backscatter at 0, {self.normalisation.span_db:g} dB a unit, clipped to "
-            f"[{self.normalisation.low:g}, {self.normalisation.high:g}]",
+            f"- normalisation: {self._normalised()}",
             f"- out: {', '.join(self.bands_out)}",
             f"- architecture: {self.architecture} {self.settings}",
             f"- margin {self.margin} pixels, stride {self.stride}",
@@ -83,6 +82,16 @@ class Card(BaseModel):
         lines += ["", "## Training", "", *_outline(self.training)]
         lines += ["", "## Data and licences", "", *(f"- {item}" for item in self.licences)]
         return "\n".join(lines) + "\n"
+
+    def _normalised(self) -> str:
+        """Say how the input is normalised."""
+        if self.kind == "flood":
+            return "each date's median at 0, half the distance of its 16 and 84 % quantiles a unit"
+        norm = self.normalisation
+        return (
+            f"{norm.quantile:g} quantile of the scene's log-backscatter at 0, {norm.span_db:g} dB "
+            f"a unit, clipped to [{norm.low:g}, {norm.high:g}]"
+        )
 
 
 def _outline(value: Any, depth: int = 0) -> list[str]:

@@ -38,8 +38,8 @@ FLOOD_SOURCES = (
     "modified Copernicus Sentinel data, whose terms allow use and adaptation",
 )
 FLOOD_LIMITS = (
-    "a legal or insurance record of a flood, or a rescue decision by itself: about a third of what "
-    "it flags or misses on the test pictures is wrong against maps drawn by people",
+    "a legal or insurance record of a flood, or a rescue decision by itself: see the figures for "
+    "how much of what it flags is dry, and how much it misses, against maps drawn by people",
     "water under trees and between houses, which radar hardly shows",
     "sensors other than C-band SAR at about 10 m, and dates from different orbits",
 )

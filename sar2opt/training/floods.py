@@ -181,8 +181,7 @@ def flood_card(config: FloodTraining, file: str, net: Tagger, pairs: Sequence[Fl
         settings={"classes": list(CLASSES), "channels_in": 2, "decoder": "unet"},
         polarisations=("vv", "vh"),
         bands_out=CLASSES,
-        input_units="linear power of any gain, before and after, each normalised by its own "
-        "median and spread",
+        input_units="linear power of any gain",
         pixel_m=(8.0, 15.0),
         normalisation=config.norm,
         margin=find_margin(net, 2),
@@ -191,7 +190,7 @@ def flood_card(config: FloodTraining, file: str, net: Tagger, pairs: Sequence[Fl
             "command": f"sar2opt train configs/{file} --data DATA --out OUT",
             "protocol": f"{len(pairs) - len(held)} pairs of pictures to train on; {len(held)} in "
             f"runs of {config.run} numbers held out; {len(test)} test pairs, of other numbers, "
-            "judged once, after all choices were made; the same floods may be in all three",
+            "judged once, after all choices were made; the same floods may be in all of them",
             "remarks": config.remarks or "none",
             "configuration": str(config.model_dump()),
         },
