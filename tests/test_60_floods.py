@@ -12,11 +12,12 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from PIL import Image
 
-from sar2opt.errors import SceneError
+from sar2opt.errors import BandError, ConventionError, SceneError
 from sar2opt.nets.models import FloodModel, load_model
 from sar2opt.overlay import changes, encode_changes, floods
 from sar2opt.sar.change import Change
 from sar2opt.sar.normalise import fit_spread
+from sar2opt.synth import SceneSpec, make_scene
 from sar2opt.training.floods import held_out, read_floods
 from sar2opt.training.recipe import train
 
@@ -145,3 +146,19 @@ def test_nothing_flooded_is_an_empty_table() -> None:
     assert isinstance(found, gpd.GeoDataFrame)
     assert found.empty
     assert found.crs == GRID.crs
+
+
+def test_two_scenes_are_compared_lazily_and_what_does_not_fit_is_refused() -> None:
+    scene = make_scene(SceneSpec("small", kind="plain", shape=(136, 150), seed=4)).sar
+    model = load_model("flood-s1", precision="float32")
+    assert isinstance(model, FloodModel)
+    found = model(scene, scene, "vh")
+    assert found.odc.geobox == scene.odc.geobox
+    assert found.attrs["generated"].startswith("yes")
+    values = found.sel(band="flood").values
+    assert np.nanmax(values) <= 1
+    assert np.nanmean(values) < 0.2  # nothing changed
+    with pytest.raises(BandError, match="no band 'hh'"):
+        model(scene, scene, "hh")
+    with pytest.raises(ConventionError, match="different grids"):
+        model(scene, scene[:, 1:], "vh")

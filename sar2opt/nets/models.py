@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from sar2opt.errors import ModelError
+from sar2opt.errors import ConventionError, ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, sha256
 from sar2opt.nets.layers import fold_batch_norm
 from sar2opt.nets.model import (
@@ -18,7 +18,11 @@ from sar2opt.nets.model import (
     round_to_byte,
 )
 from sar2opt.nets.translator import Translator
+from sar2opt.raster import SAR_QUANTITIES, check_raster, make_raster, take_band
+from sar2opt.sar.normalise import fit_spread
+from sar2opt.tiles.apply import lay
 from sar2opt.tiles.model import Tiles
+from sar2opt.tiles.sample import sample
 
 __all__ = ["NO_DATA", "Bytes", "FloodModel", "Model", "TagModel", "ToBytes", "Translator",
            "choose_device", "choose_precision", "limit_threads", "load_model"]  # fmt: skip
@@ -51,7 +55,7 @@ class TagModel(Model):
         return self.lay(scene, band)
 
 
-class FloodModel(TagModel):
+class FloodModel(Model):
     """A model that tells from two dates where water came between them."""
 
     @property
@@ -59,15 +63,39 @@ class FloodModel(TagModel):
         """Backscatter of the earlier date and of the later one."""
         return ("before", "after")
 
+    def activate(self, output: torch.Tensor) -> torch.Tensor:
+        """Return probabilities."""
+        return torch.softmax(output / self.card.temperature, dim=1)
+
     def to_bytes(self) -> ToBytes:
         """Return what maps probabilities ``(n, class, y, x)`` to that of flood, in percent."""
         flood = self.bands_out.index("flood")
         return lambda output: round_to_byte(100.0 * output[:, flood : flood + 1], 100)
 
+    def __call__(self, before: xr.DataArray, after: xr.DataArray, band: str) -> xr.DataArray:
+        """Compare two scenes on one grid: lazy probabilities ``(dry and flood, y, x)``.
+
+        Each is normalised by its own median and spread. Raises ``BandError`` where one lacks
+        ``band``, ``ConventionError`` where the grids differ.
+        """
+        checked = [check_raster(one, quantity=SAR_QUANTITIES) for one in (before, after)]
+        dates = [take_band(one, self.choose_band(one, band)) for one in checked]
+        if dates[0].odc.geobox != dates[1].odc.geobox:
+            raise ConventionError("the two scenes lie on different grids: bring them onto one")
+        first, last = (fit_spread(sample(one)) for one in dates)
+        both = xr.concat([one.drop_vars("band") for one in dates], dim="band")
+        data = lay(self, both, lambda tile: np.stack([first(tile[0]), last(tile[1])]))
+        told = f"yes: by the neural network {self.name} from radar backscatter of two dates"
+        attrs = {name: after.attrs[name] for name in ("acquired", "source", "assumptions")}
+        how = {"quantity": "tags", "scale": "linear", "generated": told}
+        return make_raster(
+            data, after.odc.geobox, self.bands_out, model_sha256=self.sha256, **how, **attrs
+        )
+
 
 def load_model(
     name: str, *, device: str = "auto", precision: str = "auto"
-) -> Translator | TagModel:
+) -> Translator | TagModel | FloodModel:
     """Load a shipped bundle by name, or any ``.safetensors`` bundle by path.
 
     ``device`` is auto, cpu or cuda; ``precision`` is auto, float32 or bfloat16. Raises
@@ -80,7 +108,7 @@ def load_model(
     folded = fold_batch_norm(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "bfloat16":
         folded = folded.to(torch.bfloat16)
-    kinds: dict[str, type[Translator | TagModel]] = {
+    kinds: dict[str, type[Translator | TagModel | FloodModel]] = {
         "translator": Translator, "tagger": TagModel, "flood": FloodModel,
     }  # fmt: skip
     return kinds[card.kind](card, path, sha256(path), folded, device, precision)

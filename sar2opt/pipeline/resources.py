@@ -94,7 +94,7 @@ def load_models(config: RunConfig) -> Models:
     tagger = load_model(config.tag.model, **how)
     if not isinstance(translator, Translator):
         raise ModelError(f"{config.translate.model} is no translator: --model takes one")
-    if not isinstance(tagger, TagModel) or isinstance(tagger, FloodModel):
+    if not isinstance(tagger, TagModel):
         raise ModelError(f"{config.tag.model} is no tagger: --tagger takes one")
     return translator, tagger, _load_flood_model(config, how)
 
