@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import importlib.util
 import json
 import random
 import shutil
@@ -40,6 +41,8 @@ def measure(out: Path, scene: str, clients: int, count: int) -> dict[str, Any]:
     random.Random(1).shuffle(tiles)
     tiles = tiles[:count]
     cog = urlencode({"url": str((item.parent / f"{scene}_optical.tif").resolve()), "tilesize": 256})
+    if importlib.util.find_spec("titiler.application") is None:
+        sys.exit("the peer is not installed: pip install titiler.application")
     servers = {
         "sar2opt serve": (
             OURS,
