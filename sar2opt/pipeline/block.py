@@ -88,10 +88,11 @@ class BlockJob:
             layers["sar"] = (self._quicklook(power), self.thin)
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
-            layers["change"] = (self._change(opened, self.changes, raw, block, outer), 1)
-        if self.floods and opened.flood:
-            power = raw[self.floods.band]
-            layers["flood"] = (_flood(opened, opened.flood, self.floods, power, block, outer), 1)
+            past = [_by_band(one, outer) for one in opened.earlier]
+            layers["change"] = (self._change(self.changes, [*past, raw], block, outer), 1)
+            if self.floods and opened.flood:
+                dates = [one[self.floods.band] for one in (past[-1], raw)]
+                layers["flood"] = (_flood(opened.flood, self.floods, dates, block, outer), 1)
         store.write(block, layers)
 
     @property
@@ -169,22 +170,13 @@ class BlockJob:
         return encode_ratio(ratio[block.within(reach)])[None]
 
     def _change(
-        self,
-        opened: Resources,
-        changes: Changes,
-        raw: dict[str, Power],
-        block: Window,
-        outer: Window,
+        self, changes: Changes, dates: list[dict[str, Power]], block: Window, outer: Window
     ) -> Bytes:
         test = changes.test
         reach = block.grown(test.margin)
-        past = [
-            dict(zip(names_of(one), read_padded(one, reach), strict=True)) for one in opened.earlier
-        ]
-        series = np.stack([
-            [*(one[band] for one in past), raw[band][reach.within(outer)]]
-            for band in changes.bands
-        ])  # fmt: skip
+        series = np.stack(
+            [[date[band][reach.within(outer)] for date in dates] for band in changes.bands]
+        )
         change = test(series if isinstance(test, JointTest) else series[0])
         found = encode_changes(change, test.level_db, self.config.anomalies.change_db)
         return found[(slice(None), *block.within(reach))]
@@ -210,13 +202,18 @@ def _predicted(
     )
 
 
+def _by_band(scene: xr.DataArray, window: Window) -> dict[str, Power]:
+    """Read a window of all bands of a scene."""
+    return dict(zip(names_of(scene), read_padded(scene, window), strict=True))
+
+
 def _flood(
-    opened: Resources, model: FloodModel, floods: Floods, after: Power, block: Window, outer: Window
+    model: FloodModel, floods: Floods, dates: list[Power], block: Window, outer: Window
 ) -> Bytes:
     """Return the probability of flood in percent ``(1, y, x)``, 255 where a date has no data."""
-    reach = read_window(model, block)
-    before = read_padded(take_band(opened.earlier[-1], floods.band), reach)[0]
-    tile = np.stack([floods.before(before), floods.after(after[reach.within(outer)])])
+    inner = read_window(model, block).within(outer)
+    before, after = (power[inner] for power in dates)
+    tile = np.stack([floods.before(before), floods.after(after)])
     return _predicted(model, tile, block, model.to_bytes(), [NO_DATA])
 
 
