@@ -83,6 +83,26 @@ class Card(BaseModel):
         lines += ["", "## Data and licences", "", *(f"- {item}" for item in self.licences)]
         return "\n".join(lines) + "\n"
 
+    def doubts(self, spacing_m: float, band: str, frequency_band: str = "") -> list[str]:
+        """Say in sentences how a scene is unlike those that the net was trained on.
+
+        ``frequency_band`` is the radar's, if known.
+        """
+        sentences = []
+        if band not in self.polarisations:
+            sentences.append(f"{self.name} was not trained on {band}")
+        if frequency_band not in ("", self.frequency_band):
+            sentences.append(
+                f"the radar works in {frequency_band} band, and {self.name} was trained on "
+                f"{self.frequency_band} band"
+            )
+        if not self.pixel_m[0] <= spacing_m <= self.pixel_m[1]:
+            sentences.append(
+                f"pixels of {spacing_m:.1f} m lie outside the {self.pixel_m[0]:g} to "
+                f"{self.pixel_m[1]:g} m that {self.name} was trained for"
+            )
+        return sentences
+
     def _normalised(self) -> str:
         """Say how the input is normalised."""
         if self.kind == "flood":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -110,7 +111,13 @@ class Model:
         """Lay the model over a scene, lazily: ``(band_out, y, x)`` float32, NaN is no data."""
         check_raster(scene, quantity=SAR_QUANTITIES)
         chosen = take_band(scene, self.choose_band(scene, band))
-        data = lay(self, chosen, self.fit(chosen))
+        return self.as_raster(lay(self, chosen, self.fit(chosen)), scene)
+
+    def as_raster(self, data: da.Array, scene: xr.DataArray, seen: str = "") -> xr.DataArray:
+        """Return lazy output ``(band_out, y, x)`` on the grid of a scene, saying what made it.
+
+        ``seen`` is added to what it was made from.
+        """
         attrs = {name: scene.attrs[name] for name in ("acquired", "source", "assumptions")}
         return make_raster(
             data,
@@ -118,7 +125,7 @@ class Model:
             self.bands_out,
             quantity="optical" if self.card.kind == "translator" else "tags",
             scale="linear",
-            generated=f"yes: by the neural network {self.name} from radar backscatter",
+            generated=f"yes: by the neural network {self.name} from radar backscatter{seen}",
             model_sha256=self.sha256,
             **attrs,
         )

@@ -18,7 +18,7 @@ from sar2opt.nets.model import (
     round_to_byte,
 )
 from sar2opt.nets.translator import Translator
-from sar2opt.raster import SAR_QUANTITIES, check_raster, make_raster, take_band
+from sar2opt.raster import SAR_QUANTITIES, check_raster, take_band
 from sar2opt.sar.normalise import fit_spread
 from sar2opt.tiles.apply import lay
 from sar2opt.tiles.model import Tiles
@@ -28,12 +28,16 @@ __all__ = ["NO_DATA", "Bytes", "FloodModel", "Model", "TagModel", "ToBytes", "Tr
            "choose_device", "choose_precision", "limit_threads", "load_model"]  # fmt: skip
 
 
-class TagModel(Model):
-    """A model that tells land cover."""
+class Classifier(Model):
+    """A model whose output is a score per class."""
 
     def activate(self, output: torch.Tensor) -> torch.Tensor:
         """Return calibrated probabilities."""
         return torch.softmax(output / self.card.temperature, dim=1)
+
+
+class TagModel(Classifier):
+    """A model that tells land cover."""
 
     def to_bytes(self) -> ToBytes:
         """Return what maps probabilities ``(n, class, y, x)`` to tags and scores in percent."""
@@ -55,17 +59,13 @@ class TagModel(Model):
         return self.lay(scene, band)
 
 
-class FloodModel(Model):
+class FloodModel(Classifier):
     """A model that tells from two dates where water came between them."""
 
     @property
     def bands_in(self) -> tuple[str, ...]:
         """Backscatter of the earlier date and of the later one."""
         return ("before", "after")
-
-    def activate(self, output: torch.Tensor) -> torch.Tensor:
-        """Return probabilities."""
-        return torch.softmax(output / self.card.temperature, dim=1)
 
     def to_bytes(self) -> ToBytes:
         """Return what maps probabilities ``(n, class, y, x)`` to that of flood, in percent."""
@@ -85,12 +85,7 @@ class FloodModel(Model):
         first, last = (fit_spread(sample(one)) for one in dates)
         both = xr.concat([one.drop_vars("band") for one in dates], dim="band")
         data = lay(self, both, lambda tile: np.stack([first(tile[0]), last(tile[1])]))
-        told = f"yes: by the neural network {self.name} from radar backscatter of two dates"
-        attrs = {name: after.attrs[name] for name in ("acquired", "source", "assumptions")}
-        how = {"quantity": "tags", "scale": "linear", "generated": told}
-        return make_raster(
-            data, after.odc.geobox, self.bands_out, model_sha256=self.sha256, **how, **attrs
-        )
+        return self.as_raster(data, after, " of two dates")
 
 
 def load_model(

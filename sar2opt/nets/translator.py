@@ -117,19 +117,7 @@ class Translator(Model):
         backscatter in dB against its level; ``frequency_band`` is the radar's, if known.
         """
         card, (name, chosen) = self.card, self.look(look)
-        sentences = []
-        if band not in card.polarisations:
-            sentences.append(f"{card.name} was not trained on {band}")
-        if frequency_band not in ("", card.frequency_band):
-            sentences.append(
-                f"the radar works in {frequency_band} band, and {card.name} was trained on "
-                f"{card.frequency_band} band"
-            )
-        if not card.pixel_m[0] <= spacing_m <= card.pixel_m[1]:
-            sentences.append(
-                f"pixels of {spacing_m:.1f} m lie outside the {card.pixel_m[0]:g} to "
-                f"{card.pixel_m[1]:g} m that {card.name} was trained for"
-            )
+        sentences = card.doubts(spacing_m, band, frequency_band)
         seen = card.input_range
         far = [
             f"the {share:.0%} quantile is {value:+.1f} dB, and was {low:+.1f} to {high:+.1f} dB"

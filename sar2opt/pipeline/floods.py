@@ -50,9 +50,9 @@ def plan_floods(
     if not common.any():
         raise SceneError("--before: the latest earlier scene and this one share no valid pixel")
     before, after = (fit_spread(power[common]) for power in samples)
+    spacing = float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
     doubts = [changes.doubt] if changes.doubt else []
-    if (own := _unlike(model, scene, band)) not in ("", *doubts):
-        doubts.append(own)
+    doubts += model.card.doubts(spacing, band, scene.attrs.get("frequency_band", ""))
     dates = (changes.dates[-2], changes.dates[-1])
     sentences = (
         f"floods: told by the net {model.name} from {band} of {dates[0]} and {dates[1]}, where it "
@@ -60,18 +60,3 @@ def plan_floods(
         *(f"{doubt}: scores of floods are halved" for doubt in doubts),
     )
     return Floods(band, before, after, dates, model.name, "; ".join(doubts), sentences)
-
-
-def _unlike(model: FloodModel, scene: xr.DataArray, band: str) -> str:
-    """Say how the scene is unlike what the net was trained on, or ""."""
-    card, spacing = model.card, float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
-    if band not in card.polarisations:
-        return f"{card.name} was not trained on {band}"
-    if scene.attrs.get("frequency_band", "") not in ("", card.frequency_band):
-        return f"{card.name} was trained on {card.frequency_band} band"
-    if not card.pixel_m[0] <= spacing <= card.pixel_m[1]:
-        return (
-            f"pixels of {spacing:.1f} m lie outside the {card.pixel_m[0]:g} to "
-            f"{card.pixel_m[1]:g} m that {card.name} was trained for"
-        )
-    return ""
