@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import geopandas as gpd
@@ -16,7 +15,7 @@ from sar2opt.overlay.anomalies import anomaly_table, area_in_words, concat, coun
 from sar2opt.overlay.components import Components, Progress, Read, find_components, windows
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
-from sar2opt.overlay.outlines import ground, outline
+from sar2opt.overlay.outlines import outline_numbered
 from sar2opt.sar.change import Change, fit_change_test
 from sar2opt.sar.change_statistics import false_discovery_rates
 
@@ -104,10 +103,8 @@ def changes(
         return find_components(classes, geobox.shape.yx, values=values, **how)
 
     clear = find(band_reader(found, 0), progress)
-    # components are numbered alike each time; outlines are sorted, and keep that number as code
-    numbered = replace(clear, code=np.arange(len(clear.code)))
-    table = outline(numbered, geobox, ground(geobox), workers=workers)
-    order, pixels = table["code"].to_numpy(), table["pixels"].to_numpy()
+    table, order = outline_numbered(clear, geobox, workers=workers)
+    pixels = table["pixels"].to_numpy()
     since, before, after = (
         find(band_reader(found, band)).total[order] / pixels for band in (1, 2, 3)
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import geopandas as gpd
@@ -15,7 +14,7 @@ from sar2opt.overlay.changes import band_reader, db_of_code
 from sar2opt.overlay.components import Components, Progress, Read, find_components
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
-from sar2opt.overlay.outlines import ground, outline
+from sar2opt.overlay.outlines import outline_numbered
 from sar2opt.raster import NO_TAG
 
 FLOODED = 50  # percent of probability from which a pixel is called flooded
@@ -60,9 +59,8 @@ def floods(
         )
 
     sure = find(lambda rows, columns: np.asarray(flooded[rows, columns]), progress)
-    numbered = replace(sure, code=np.arange(len(sure.code)))
-    table = outline(numbered, geobox, ground(geobox), workers=workers)
-    order, pixels = table["code"].to_numpy(), table["pixels"].to_numpy()
+    table, order = outline_numbered(sure, geobox, workers=workers)
+    pixels = table["pixels"].to_numpy()
     before, after = (find(band_reader(found, band)).total[order] / pixels for band in (2, 3))
     table = table.assign(
         before_db=db_of_code(before, level_db), after_db=db_of_code(after, level_db), since=dates[1]

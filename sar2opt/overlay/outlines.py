@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import geopandas as gpd
 import numpy as np
@@ -106,6 +106,19 @@ def outline(
     )
     # The numbering of components knows of blocks; the place of their first vertex does not.
     return table.iloc[np.lexsort((x, y))].reset_index(drop=True)
+
+
+def outline_numbered(
+    components: Components, geobox: GeoBox, *, workers: int
+) -> tuple[gpd.GeoDataFrame, Array]:
+    """Outline components; return the table, and the number of each row's component.
+
+    Components of the same pixels are numbered alike each time, whatever values they sum; a table
+    is sorted.
+    """
+    numbered = replace(components, code=np.arange(len(components.code)))
+    table = outline(numbered, geobox, ground(geobox), workers=workers)
+    return table, table["code"].to_numpy()
 
 
 def _portions(components: Components) -> list[Array]:
