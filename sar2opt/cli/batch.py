@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import asdict
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from sar2opt.cli.console import AsJson, bars_of_progress, out, tell
+from sar2opt.cli.console import AsJson, bars_of_progress, command_line, out, tell
 from sar2opt.config import RunConfig, load_config
 from sar2opt.errors import SceneError
 
@@ -47,7 +45,7 @@ def batch(
         RunConfig,
         {"output.folder": folder, "output.overwrite": overwrite, "translate.look": look},
     )
-    command = shlex.join(["sar2opt", *sys.argv[1:]])
+    command = command_line()
     outcomes: dict[Path, Outcome] = {}
     try:
         todo = scenes_of(scenes)

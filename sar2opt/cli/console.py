@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -105,3 +107,8 @@ def plain(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(f"{item:.10g}" for item in value)
     return str(value)
+
+
+def command_line() -> str:
+    """Return the command that repeats what is being done."""
+    return shlex.join(["sar2opt", *sys.argv[1:]])

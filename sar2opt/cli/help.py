@@ -27,13 +27,10 @@ EXAMPLES = {
     ),
     "despeckle": ("sar2opt despeckle scene.tif --out smooth.tif --filter lee-sigma",),
     "tag": ("sar2opt tag scene.tif --out tags.tif",),
-    "objects": (
-        "sar2opt objects tags.tif --out objects.gpkg",
-        "sar2opt objects tags.tif --out objects.gpkg --before may.gpkg",
-    ),
+    "objects": ("sar2opt objects tags.tif --out objects.gpkg --before may.gpkg",),
     "anomalies": (
-        "sar2opt anomalies scene.tif --before may.tif --out flags.gpkg",
-        "sar2opt anomalies scene.tif --reference zoning.gpkg --allow rules.toml --out flags.gpkg",
+        "sar2opt anomalies scene.tif --before may.tif --reference zoning.gpkg --allow rules.toml "
+        "--out flags.gpkg",
     ),
     "serve": ("sar2opt serve out/", "sar2opt serve out/ --port 8080 --token WORD"),
     "config": ("sar2opt config > my.toml",),
@@ -50,4 +47,5 @@ EXAMPLES = {
 
 def examples(command: str) -> str:
     """Return the examples of a command as its help shows them, one a paragraph."""
-    return "\n\n".join(("Examples:", *EXAMPLES.get(command, ())))
+    shown = EXAMPLES[command]
+    return "\n\n".join(("Example:" if len(shown) == 1 else "Examples:", *shown))

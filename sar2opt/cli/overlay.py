@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sar2opt.cli.console import Device, bars_of_progress, out
+from sar2opt.cli.console import Device, bars_of_progress, command_line, out
 from sar2opt.cli.scene import (
     Allow,
     Aoi,
@@ -33,6 +31,7 @@ from sar2opt.cli.scene import (
     SceneFile,
     Tolerance,
     asked_of_anomalies,
+    asked_of_scene,
     tell_assumption,
 )
 from sar2opt.config import ObjectSettings, RunConfig, load_config, parse_config
@@ -44,12 +43,6 @@ Geopackage = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=0, help="threads; 0 is one a core")]
 Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="replace the file")]
-_TAG = "sar2opt tag scene.tif --out tags.tif"
-_OBJECTS = "sar2opt objects tags.tif --out objects.gpkg --before may.gpkg"
-_ANOMALIES = (
-    "sar2opt anomalies scene.tif --before may.tif --reference zoning.gpkg --allow rules.toml "
-    "--out flags.gpkg"
-)
 
 
 def tag(
@@ -76,7 +69,7 @@ def tag(
     from sar2opt.pipeline import tag_scene
     from sar2opt.products.classes import CLASSES
 
-    opened = _scene(
+    opened = asked_of_scene(
         path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
         calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
         like=like, dem=dem,
@@ -84,7 +77,7 @@ def tag(
     settings = _settings(config, opened, tagger, device, workers, overwrite)
     with bars_of_progress() as progress:
         counts = tag_scene(
-            settings, file, progress=progress, tell=tell_assumption, command=_command()
+            settings, file, progress=progress, tell=tell_assumption, command=command_line()
         )
     known = max(1, int(counts[: len(CLASSES)].sum()))
     shares = [f"{one.name} {100 * counts[one.code] / known:.0f} %" for one in CLASSES]
@@ -121,7 +114,7 @@ def objects(
     given = {"before": before, "min_area_m2": min_area, "max_hole_m2": max_hole, "smooth": smooth}
     wanted = {name: value for name, value in given.items() if value is not None}
     settings = parse_config(wanted, ObjectSettings, "options")
-    job = ObjectsJob(tags, file, scene, settings, overwrite, workers, _command())
+    job = ObjectsJob(tags, file, scene, settings, overwrite, workers, command_line())
     with bars_of_progress() as progress:
         found = tags_file_to_objects(job, progress=progress, tell=tell_assumption)
     kinds = ", ".join(f"{tag} {count}" for tag, count in found["tag"].value_counts().items())
@@ -162,7 +155,7 @@ def anomalies(
     """Flag what does not belong: bright targets, changes, what a register does not allow."""
     from sar2opt.pipeline import flag_scene
 
-    opened = _scene(
+    opened = asked_of_scene(
         path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
         calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
         like=like, dem=dem,
@@ -175,20 +168,12 @@ def anomalies(
     settings = _settings(config, given, tagger, device, workers, overwrite)
     with bars_of_progress() as progress:
         found = flag_scene(
-            settings, file, progress=progress, tell=tell_assumption, command=_command()
+            settings, file, progress=progress, tell=tell_assumption, command=command_line()
         )
     kinds = ", ".join(f"{kind} {count}" for kind, count in found["kind"].value_counts().items())
     out.print(f"{file}: {len(found)} anomalies{': ' if kinds else ''}{kinds}")
     if found.empty:
         out.print("nothing was flagged; that is no proof that there is nothing")
-
-
-for command, example in ((tag, _TAG), (objects, _OBJECTS), (anomalies, _ANOMALIES)):
-    command.__doc__ = f"{command.__doc__}\n\nExample: {example}"
-
-
-def _scene(**how: Any) -> dict[str, Any]:
-    return {f"scene.{name}": value for name, value in how.items()}
 
 
 def _settings(
@@ -206,7 +191,3 @@ def _settings(
         "output.overwrite": overwrite,
     }
     return load_config(config, RunConfig, given | more)
-
-
-def _command() -> str:
-    return shlex.join(["sar2opt", *sys.argv[1:]])

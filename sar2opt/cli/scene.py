@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from sar2opt.cli.console import AsJson, Device, bars_of_progress, out, plain, tell
+from sar2opt.cli.console import AsJson, Device, bars_of_progress, command_line, out, plain, tell
 from sar2opt.cli.summary import say
 from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
 
@@ -111,18 +109,11 @@ def run(
         config,
         RunConfig,
         {
-            "scene.path": scene,
-            "scene.scale": scale,
-            "scene.polarisation": polarisation,
-            "scene.nodata": nodata,
-            "scene.aoi": aoi,
-            "scene.calibration": calibration,
-            "scene.noise": noise,
-            "scene.geocode": geocode,
-            "scene.crs": crs,
-            "scene.resolution": resolution,
-            "scene.like": like,
-            "scene.dem": dem,
+            **asked_of_scene(
+                path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
+                calibration=calibration, noise=noise, geocode=geocode, crs=crs,
+                resolution=resolution, like=like, dem=dem,
+            ),
             "prepare.despeckle": despeckle,
             "translate.model": model,
             "translate.look": look,
@@ -140,9 +131,10 @@ def run(
             "output.overwrite": overwrite,
         },
     )  # fmt: skip
-    command = shlex.join(["sar2opt", *sys.argv[1:]])
     with bars_of_progress() as progress:
-        products = run_pipeline(settings, progress=progress, tell=tell_assumption, command=command)
+        products = run_pipeline(
+            settings, progress=progress, tell=tell_assumption, command=command_line()
+        )
     say(products, as_json=as_json)
 
 
@@ -241,6 +233,11 @@ def synth(
 
     for path in write_samples(folder, overwrite=overwrite):
         out.print(str(path))
+
+
+def asked_of_scene(**how: Any) -> dict[str, Any]:
+    """Return the settings that options about the scene stand for."""
+    return {f"scene.{name}": value for name, value in how.items()}
 
 
 def asked_of_anomalies(before: list[Path] | None, **others: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -54,14 +54,7 @@ TRUST = CogProfile(
     predictor=True,
     unit="percent",
 )
-PROBABILITY = CogProfile(
-    bands=("probability of the land cover (generated)",),
-    colours=(ColorInterp.gray,),
-    overviews="average",
-    nodata=255,
-    predictor=True,
-    unit="percent",
-)
+PROBABILITY = replace(TRUST, bands=("probability of the land cover (generated)",))
 TAGS = CogProfile(
     bands=("land cover (generated)",),
     colours=(ColorInterp.palette,),
