@@ -39,7 +39,9 @@ SAR_BANDS = ("vv", "vh", "hh", "hv")
 SAR_QUANTITIES = ("sigma0", "gamma0", "beta0", "intensity")
 QUANTITIES = (*SAR_QUANTITIES, "optical", "trust", "tags", "terrain")
 SCALES = ("linear", "dB", "uint8")
-TAGS = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")  # by code
+LAND_COVER = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")
+OBJECTS = ("ship", "large_structure")  # physical objects, that stand on one of them
+TAGS = (*LAND_COVER, *OBJECTS)  # by code
 NO_TAG = 255  # of a pixel without data
 
 

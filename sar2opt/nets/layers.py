@@ -39,9 +39,10 @@ def make_encoder(channels_in: int = 1) -> nn.Module:
     return truncate_encoder(encoder)
 
 
-def truncate_encoder(encoder: nn.Module) -> nn.Module:
+def truncate_encoder(encoder: nn.Module, stages: int = ENCODER_STAGES) -> nn.Module:
     """Drop the stages whose features nobody reads; timm would compute them all the same."""
-    encoder.model.blocks = encoder.model.blocks[:ENCODER_STAGES]  # type: ignore[union-attr,index]
+    blocks = {3: 3, 4: 5, 5: 7}[stages]  # timm's blocks 3 and 4, and 5 and 6, share a stride
+    encoder.model.blocks = encoder.model.blocks[:blocks]  # type: ignore[union-attr,index]
     return encoder
 
 

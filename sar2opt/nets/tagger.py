@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from sar2opt.config import Settings
 from sar2opt.nets.layers import ENCODER, ENCODER_STAGES, truncate_encoder
-from sar2opt.raster import TAGS
+from sar2opt.raster import LAND_COVER, TAGS
 
 CLASSES = TAGS
-WIDE = (64, 48, 32)  # channels of the U-Net's decoder
+COVERS = LAND_COVER  # what an optical teacher can tell
+WIDE = (128, 96, 64, 48, 32)  # channels of the U-Net's decoder
 
 
 class TaggerSettings(Settings):
@@ -22,6 +23,7 @@ class TaggerSettings(Settings):
     classes: tuple[str, ...] = CLASSES
     channels_in: int = 1
     decoder: Literal["linknet", "unet"] = "linknet"  # light, or wide: four times the work
+    stages: int = ENCODER_STAGES  # of the encoder: each halves the grid and doubles the reach
 
 
 class Tagger(nn.Module):
@@ -35,15 +37,16 @@ class Tagger(nn.Module):
     def __init__(self, settings: TaggerSettings) -> None:
         super().__init__()
         self.bands_out = settings.classes
-        make = {"linknet": smp.Linknet, "unet": partial(smp.Unet, decoder_channels=WIDE)}
+        wide = WIDE[max(len(WIDE) - settings.stages, 0) :]
+        make = {"linknet": smp.Linknet, "unet": partial(smp.Unet, decoder_channels=wide)}
         self.net = make[settings.decoder](
             ENCODER,
             encoder_weights=None,
-            encoder_depth=ENCODER_STAGES,
+            encoder_depth=settings.stages,
             in_channels=settings.channels_in,
             classes=len(settings.classes),
         )
-        truncate_encoder(self.net.encoder)
+        truncate_encoder(self.net.encoder, settings.stages)
 
     def forward(self, sar: Tensor) -> Tensor:
         logits: Tensor = self.net(sar)

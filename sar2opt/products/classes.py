@@ -65,6 +65,17 @@ CLASSES = (
         (60, 70),
         "Bare soil, rock and sand with little vegetation; snow and ice",
     ),
+    LandCover(
+        6, "ship", "Ship", (250, 130, 20), (80,), "A compact strong echo on water: ship, platform"
+    ),
+    LandCover(
+        7,
+        "large_structure",
+        "Large structure",
+        (60, 20, 70),
+        (50,),
+        "A compact strong echo on land: hall, tank, stack, tower, bridge",
+    ),
 )
 
 BY_NAME = {entry.name: entry for entry in CLASSES}

@@ -61,15 +61,15 @@ class Use(IntEnum):
 
 
 ALLOW: dict[Use, tuple[str, ...]] = {
-    Use.WATER: ("water",),
+    Use.WATER: ("water", "ship"),
     Use.FOREST: ("trees", "low_vegetation"),
     Use.NATURE: ("trees", "low_vegetation", "bare"),
     Use.AGRICULTURE: ("cropland", "low_vegetation", "trees", "bare"),
-    Use.RESIDENTIAL: ("built_up", "trees", "low_vegetation", "bare"),
-    Use.INDUSTRY: ("built_up", "low_vegetation", "bare"),
+    Use.RESIDENTIAL: ("built_up", "large_structure", "trees", "low_vegetation", "bare"),
+    Use.INDUSTRY: ("built_up", "large_structure", "low_vegetation", "bare"),
     Use.PARK: ("trees", "low_vegetation", "water"),
-    Use.TRANSPORT: ("built_up", "low_vegetation", "bare"),
-    Use.BARE: ("bare", "low_vegetation"),
+    Use.TRANSPORT: ("built_up", "large_structure", "low_vegetation", "bare"),
+    Use.BARE: ("bare", "low_vegetation", "large_structure"),
 }
 
 
@@ -96,7 +96,7 @@ SURFACES: dict[Cover, Surface] = {
     Cover.RIVER: Surface(
         "water", -21.0, -27.0, 0.3, 0.0, -0.45, 0.02, ((32, 54, 60), (44, 66, 66))
     ),
-    Cover.SHIP: Surface("water", 5.0, -2.0, 0.0, 0.8, 0.0, 0.25, ((120, 96, 90), (176, 170, 166))),
+    Cover.SHIP: Surface("ship", 5.0, -2.0, 0.0, 0.8, 0.0, 0.25, ((120, 96, 90), (176, 170, 166))),
     Cover.FOREST: Surface(
         "trees", -8.3, -13.8, 0.5, 0.2, -0.12, 0.13, ((36, 62, 40), (60, 86, 46))
     ),
@@ -122,9 +122,9 @@ SURFACES: dict[Cover, Surface] = {
     ),
     Cover.ROOF: Surface("built_up", -9.0, -16.0, 1.2, 0.9, -0.1, 0.07, _ROOF_COLOURS),
     Cover.TOWER: Surface(
-        "built_up", -5.0, -11.0, 1.0, 0.9, -0.1, 0.2, ((96, 96, 102), (142, 138, 136))
+        "large_structure", -5.0, -11.0, 1.0, 0.9, -0.1, 0.2, ((96, 96, 102), (142, 138, 136))
     ),
-    Cover.STACK: Surface("built_up", -2.5, -8.5, 1.0, 0.9, -0.1, 0.16, _STACK_COLOURS),
+    Cover.STACK: Surface("large_structure", -2.5, -8.5, 1.0, 0.9, -0.1, 0.16, _STACK_COLOURS),
     Cover.SAND: Surface(
         "bare", -16.5, -24.0, 0.4, 0.15, -0.25, 0.04, ((198, 182, 150), (222, 208, 178))
     ),
@@ -134,7 +134,9 @@ SURFACES: dict[Cover, Surface] = {
     Cover.ROCK: Surface(
         "bare", -11.0, -18.0, 0.8, 0.4, -0.15, 0.12, ((128, 122, 114), (160, 154, 146))
     ),
-    Cover.METAL: Surface("bare", 8.0, 1.0, 0.0, 0.3, 0.0, 0.1, ((196, 198, 204), (196, 198, 204))),
+    Cover.METAL: Surface(
+        "large_structure", 8.0, 1.0, 0.0, 0.3, 0.0, 0.1, ((196, 198, 204), (196, 198, 204))
+    ),
 }
 
 SOLIDS = (Cover.ROOF, Cover.TOWER, Cover.STACK)

@@ -16,13 +16,17 @@ from sar2opt.synth import sample_pair
 from sar2opt.training.crops import turned
 from sar2opt.training.labels import IGNORE
 from sar2opt.training.loop import train_loop
+from sar2opt.training.object_labels import WATER, lay_hulls
 from sar2opt.training.pairs import Pair, normalise_db
 from sar2opt.training.pretrained import load_encoder
 from sar2opt.training.tagger import TaggerTraining, TagStep, WeakPair
+from sar2opt.training.water import roughened
 
 SYNTHETIC = "synthetic"
 SIDE = 320  # pixels of a synthetic scene
-GRID = 16  # pixels between the places at which a class is looked for
+GRID = 16  # pixels between the places at which a class is looked for, and every one for a rare class
+SMALL = 200_000  # pixels of a class in all pairs
+CLIPS_DB = (6.0, 12.0)  # above the scene's level: where display products saturate
 
 
 def train_student(
@@ -32,7 +36,7 @@ def train_student(
     train = [item for item in weak if item.pair.split == "train"]
     sampler = BalancedCrops(config, train, synthetic_pairs(config))
     torch.manual_seed(config.seed)
-    net = Tagger(TaggerSettings())
+    net = Tagger(TaggerSettings(decoder=config.decoder))
     load_encoder(net.net.encoder)
     even = torch.ones(len(CLASSES))  # the crops are in balance already
     step = TagStep(net, config.student, even, sampler.draw, config.seed)
@@ -89,29 +93,49 @@ class BalancedCrops:
         window = (slice(y, y + config.crop), slice(x, x + config.crop))
         level = item.pair.levels[rng.integers(len(item.pair.levels))]
         level += rng.normal(0.0, config.gain_jitter_db)
-        sar = normalise_db(item.pair.decibel[window], level, config.norm)
+        decibel, tags = self._at_sea(item, window, rng)
+        sar = normalise_db(decibel, level, config.norm)
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
         return (
             turned(np.nan_to_num(sar, nan=0.0)[None], turns, flip),
-            turned(item.tags[window][None], turns, flip)[0],
+            turned(tags[None], turns, flip)[0],
         )
+
+    def _at_sea(
+        self, item: WeakPair, window: tuple[slice, slice], rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Return decibels and tags of a crop, its water roughened by wind and with ships on it."""
+        config = self.config
+        decibel, tags = item.pair.decibel[window].astype(np.float32), item.tags[window]
+        if rng.random() < config.wind:
+            decibel = roughened(decibel, tags == WATER, rng.uniform(0.0, config.wind_db))
+        if rng.random() < config.hulls:
+            clip_db = item.pair.levels[0] + rng.uniform(*CLIPS_DB)
+            decibel, tags = lay_hulls(decibel, tags, rng, clip_db)
+        return decibel, tags
 
 
 class _Pool:
-    """Where each class is found, by class: ``(n, 3)`` of item, row and column."""
+    """Where each class is found, by class and source: ``(n, 3)`` of item, row and column."""
 
     def __init__(self, items: Sequence[WeakPair]) -> None:
         self._items = items
-        found: list[list[npt.NDArray[np.int64]]] = [[] for _ in CLASSES]
+        counts = sum(np.bincount(item.tags.ravel(), minlength=256) for item in items)
+        found: dict[int, dict[str, list[npt.NDArray[np.int64]]]] = {}
         for index, item in enumerate(items):
-            thinned = item.tags[GRID // 2 :: GRID, GRID // 2 :: GRID]
-            for code in np.unique(thinned[thinned != IGNORE]):
-                rows, cols = np.nonzero(thinned == code)
-                found[code].append(np.stack([np.full_like(rows, index), rows, cols], axis=1))
-        self._places = [np.concatenate(places) for places in found if places]
+            for code in np.unique(item.tags[item.tags != IGNORE]):
+                step = GRID if counts[code] > SMALL else 1
+                rows, cols = np.nonzero(item.tags[step // 2 :: step, step // 2 :: step] == code)
+                at = np.stack([np.full_like(rows, index), rows * step, cols * step], axis=1)
+                found.setdefault(int(code), {}).setdefault(item.pair.source, []).append(at)
+        self._places = [
+            [np.concatenate(places) for places in sources.values()] for sources in found.values()
+        ]
 
     def draw(self, rng: np.random.Generator) -> tuple[WeakPair, int, int]:
-        """Return an item and a pixel of a class that was drawn evenly."""
-        places = self._places[rng.integers(len(self._places))]
+        """Return an item and a pixel of a class, class and source drawn evenly."""
+        sources = self._places[rng.integers(len(self._places))]
+        sources = [places for places in sources if len(places)]
+        places = sources[rng.integers(len(sources))]
         index, row, col = places[rng.integers(len(places))]
-        return self._items[index], int(row) * GRID + GRID // 2, int(col) * GRID + GRID // 2
+        return self._items[index], int(row), int(col)

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.errors import ConfigError
-from sar2opt.nets.tagger import CLASSES
+from sar2opt.nets.tagger import CLASSES, COVERS
 from sar2opt.training.average import Averager, set_norms
 from sar2opt.training.box_mean import box_mean
 from sar2opt.training.crops import turned
@@ -51,6 +52,11 @@ class TaggerTraining(TrainingSettings):
         {}, description="label of whole chips: the tag it stands for"
     )
     gain_jitter_db: float = 1.0  # stands for calibration
+    decoder: Literal["linknet", "unet"] = "linknet"
+    objects: bool = False  # tag ships and large structures, from weak labels of their own
+    hulls: float = 0.0  # share of the crops with water on which simulated ships are laid
+    wind: float = 0.0  # share of the crops whose water is roughened
+    wind_db: float = 6.0  # by up to so much
     remarks: str = ""  # for the card: what a reader of the figures should know
 
 
@@ -108,7 +114,7 @@ def make_teacher() -> nn.Module:
         encoder_weights=None,
         encoder_depth=5,
         decoder_channels=(96, 64, 48, 32, 16),
-        classes=len(CLASSES),
+        classes=len(COVERS),
     )
     load_encoder(net.encoder)  # type: ignore[arg-type]
     return net
@@ -199,7 +205,7 @@ def _relative(pair: Pair) -> npt.NDArray[np.float32]:
 
 def class_weights(tags: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
     """Return one weight a class: the inverse root of its share, at most four times the mean."""
-    counts = sum(np.bincount(part.ravel(), minlength=256)[: len(CLASSES)] for part in tags)
+    counts = sum(np.bincount(part.ravel(), minlength=256)[: len(COVERS)] for part in tags)
     share = np.maximum(counts / np.sum(counts), 1e-4)
     weights = share**-0.5
     return torch.tensor(np.minimum(weights / np.average(weights, weights=share), 4.0)).float()
