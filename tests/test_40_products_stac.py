@@ -15,6 +15,7 @@ from product_scene import anomaly_rows, facts, finished_scene, grid, object_rows
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from sar2opt.errors import OutputError
+from sar2opt.products.classes import CLASSES
 from sar2opt.products.facts import Facts
 from sar2opt.products.folder import product_paths
 from sar2opt.products.stac import SAR, stac_item, write_stac
@@ -107,7 +108,7 @@ def test_bands_and_classes_are_described(tmp_path: Path) -> None:
     assert (assets["trust"]["nodata"], assets["trust"]["unit"]) == (255, "percent")
     assert assets["trust"]["raster:spatial_resolution"] == pytest.approx(10, rel=1e-3)
     classes = pystac.Item.from_file(str(path)).assets["tags"].ext.classification.classes
-    assert [entry.value for entry in classes] == [0, 1, 2, 3, 4, 5, 255]
+    assert [entry.value for entry in classes] == [*range(len(CLASSES)), 255]
     assert classes[0].to_dict()["color_hint"] == "286EBE"
     assert classes[-1].nodata
 

@@ -208,7 +208,7 @@ def test_a_scene_keeps_the_convention(scene: Scene) -> None:
     assert np.array_equal(missing[0], missing[1])
     assert np.array_equal(missing[0], scene.tags == NODATA_TAG)
     assert missing.any() == scene.spec.swath
-    assert set(np.unique(scene.tags)) <= {*range(6), NODATA_TAG}
+    assert set(np.unique(scene.tags)) <= {*range(len(CLASSES)), NODATA_TAG}
     assert np.nanmin(scene.sar.values) > 0.0
     assert 0.0 <= scene.optical.values.min() < scene.optical.values.max() <= 1.0
     assert scene.anomalies.crs == scene.reference.crs == scene.spec.crs

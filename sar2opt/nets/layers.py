@@ -66,11 +66,11 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     return folded
 
 
-def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE, size: int = 160) -> int:
+def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE) -> int:
     """Return how far an output pixel looks, in pixels, found by gradient.
 
-    Weights are made positive on a copy, so that no dead unit hides a path, and every phase of the
-    stride is tried. Raises ``ValueError`` when the reach is not finite within ``size``.
+    Weights are made positive on a copy, so that no dead unit hides a path, every phase of the
+    stride is tried, and both ways, on strips. Raises ``ValueError`` when the reach is not finite within ``size``.
     """
     probe = copy.deepcopy(net).double().eval()
     for module in probe.modules():
@@ -79,16 +79,22 @@ def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE, size
     with torch.no_grad():
         for parameter in probe.parameters():
             parameter.copy_(parameter.abs() / (parameter.abs().mean() + 1e-9) * 0.01 + 1e-3)
-    reach = 0
-    for phase in range(stride):
-        centre = size // 2 + phase
-        tile = torch.full(
-            (1, channels_in, size, size), 0.1, dtype=torch.float64, requires_grad=True
-        )
-        probe(tile)[:, :, centre, centre].sum().backward()
-        assert tile.grad is not None
-        touched = (tile.grad != 0).any(dim=1)[0].nonzero()
-        reach = max(reach, int((touched - centre).abs().max()))
+    size = stride * max(20, stride)
+    reach = max(_reach(probe, channels_in, stride, shape)
+                for shape in ((size, 2 * stride), (2 * stride, size)))  # fmt: skip
     if reach >= size // 2 - stride:
         raise ValueError(f"the reach of the net is not finite: over {reach} pixels")
+    return reach
+
+
+def _reach(probe: nn.Module, channels_in: int, stride: int, shape: tuple[int, int]) -> int:
+    """Return how far the middle of a strip looks along its longer side, in pixels."""
+    reach, centre = 0, (shape[0] // 2, shape[1] // 2)
+    for phase in range(stride):
+        y, x = (at + phase * (at == max(centre)) for at in centre)
+        tile = torch.full((1, channels_in, *shape), 0.1, dtype=torch.float64, requires_grad=True)
+        probe(tile)[:, :, y, x].sum().backward()
+        assert tile.grad is not None
+        touched = (tile.grad != 0).any(dim=1)[0].nonzero()
+        reach = max(reach, int((touched - torch.tensor([y, x])).abs().max()))
     return reach

@@ -24,6 +24,7 @@ class TaggerSettings(Settings):
     channels_in: int = 1
     decoder: Literal["linknet", "unet"] = "linknet"  # light, or wide: four times the work
     stages: int = ENCODER_STAGES  # of the encoder: each halves the grid and doubles the reach
+    channels: tuple[int, ...] = ()  # of the U-Net's decoder, coarse to fine; none: those of WIDE
 
 
 class Tagger(nn.Module):
@@ -37,7 +38,7 @@ class Tagger(nn.Module):
     def __init__(self, settings: TaggerSettings) -> None:
         super().__init__()
         self.bands_out = settings.classes
-        wide = WIDE[max(len(WIDE) - settings.stages, 0) :]
+        wide = settings.channels or WIDE[len(WIDE) - settings.stages :]
         make = {"linknet": smp.Linknet, "unet": partial(smp.Unet, decoder_channels=wide)}
         self.net = make[settings.decoder](
             ENCODER,

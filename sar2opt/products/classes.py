@@ -2,7 +2,8 @@
 
 The colours stay apart for the three common kinds of colour blindness (the least difference is
 held by a test), and follow the habits of land-cover maps as far as that allows: water is blue,
-vegetation is green, built-up land is red.
+vegetation is green, built-up land is red. Physical objects have colours that no ground has, and
+WorldCover has no class for them.
 """
 
 from __future__ import annotations
@@ -66,14 +67,14 @@ CLASSES = (
         "Bare soil, rock and sand with little vegetation; snow and ice",
     ),
     LandCover(
-        6, "ship", "Ship", (250, 130, 20), (80,), "A compact strong echo on water: ship, platform"
+        6, "ship", "Ship", (136, 17, 255), (), "A compact strong echo on water: ship, platform"
     ),
     LandCover(
         7,
         "large_structure",
         "Large structure",
-        (60, 20, 70),
-        (50,),
+        (51, 0, 68),
+        (),
         "A compact strong echo on land: hall, tank, stack, tower, bridge",
     ),
 )

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sar2opt.errors import SceneError
 from sar2opt.nets.card import Card
-from sar2opt.nets.layers import STRIDE, find_margin
+from sar2opt.nets.layers import find_margin
 from sar2opt.nets.tagger import Tagger, TaggerSettings
 from sar2opt.sar.normalise import fit_spread
 from sar2opt.sar.radiometry import to_power
@@ -48,6 +48,7 @@ class FloodTraining(TrainingSettings):
     run: int = 16  # pictures in a row that may show one flood
     hold_out: bool = True  # one run in five; False once all choices are made, to learn from all
     schedule: Schedule = Schedule(steps=800, batch=8)
+    stages: int = 3  # of the encoder: each doubles how far around the net looks
     gain: float = 0.25  # spread of the offset of each date, in spreads: unknown stretches
     contrast: float = 0.25  # largest change of its contrast
     speckle: float = 0.3  # share of the crops that get more noise
@@ -124,13 +125,18 @@ def train_floods(
         return _crop(config, seen[rng.integers(len(seen))], rng)
 
     torch.manual_seed(config.seed)
-    net = Tagger(TaggerSettings(classes=CLASSES, channels_in=2, decoder="unet"))
+    net = Tagger(net_settings(config))
     load_encoder(net.net.encoder)
     step = FloodStep(net, config.schedule, torch.ones(2), draw, config.seed)
     train_loop(step, step.rng, config.schedule, out, resume=resume, config=config.model_dump_json())
     average = step.average.net.eval()
     assert isinstance(average, Tagger)
     return average
+
+
+def net_settings(config: FloodTraining) -> TaggerSettings:
+    """Return what makes the net that ``config`` describes."""
+    return TaggerSettings(classes=CLASSES, channels_in=2, decoder="unet", stages=config.stages)
 
 
 def _crop(
@@ -173,19 +179,20 @@ def flood_card(config: FloodTraining, file: str, net: Tagger, pairs: Sequence[Fl
                test: Sequence[FloodPair]) -> Card:  # fmt: skip
     """Return the card of a flood net made from the configuration ``file``."""
     held = [pair for pair in pairs if config.hold_out and held_out(pair)]
+    stride = 2**config.stages
     return Card(
         name=config.name,
         kind="flood",
         summary="Tells from two dates of C-band backscatter where water came between them.",
         architecture="Tagger",
-        settings={"classes": list(CLASSES), "channels_in": 2, "decoder": "unet"},
+        settings=net_settings(config).model_dump(mode="json"),
         polarisations=("vv", "vh"),
         bands_out=CLASSES,
         input_units="linear power of any gain",
         pixel_m=(8.0, 15.0),
         normalisation=config.norm,
-        margin=find_margin(net, 2),
-        stride=STRIDE,
+        margin=find_margin(net, 2, stride),
+        stride=stride,
         training={
             "command": f"sar2opt train configs/{file} --data DATA --out OUT",
             "protocol": f"{len(pairs) - len(held)} pairs of pictures to train on; {len(held)} in "

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
+from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.sar.radiometry import to_db
 from sar2opt.synth import sample_pair
 from sar2opt.training.crops import turned
@@ -19,13 +19,15 @@ from sar2opt.training.loop import train_loop
 from sar2opt.training.object_labels import WATER, lay_hulls
 from sar2opt.training.pairs import Pair, normalise_db
 from sar2opt.training.pretrained import load_encoder
-from sar2opt.training.tagger import TaggerTraining, TagStep, WeakPair
+from sar2opt.training.tagger import TaggerTraining, TagStep, WeakPair, class_weights
 from sar2opt.training.water import roughened
 
 SYNTHETIC = "synthetic"
 SIDE = 320  # pixels of a synthetic scene
 GRID = 16  # pixels between the places at which a class is looked for, and every one for a rare class
 SMALL = 200_000  # pixels of a class in all pairs
+OTHER_LEVEL = 0.5  # share of the crops that may be normalised by another level than the source's
+DRAWS = 400  # crops that tell how common each class is
 CLIPS_DB = (6.0, 12.0)  # above the scene's level: where display products saturate
 
 
@@ -36,10 +38,9 @@ def train_student(
     train = [item for item in weak if item.pair.split == "train"]
     sampler = BalancedCrops(config, train, synthetic_pairs(config))
     torch.manual_seed(config.seed)
-    net = Tagger(TaggerSettings(decoder=config.decoder))
+    net = Tagger(config.net)
     load_encoder(net.net.encoder)
-    even = torch.ones(len(CLASSES))  # the crops are in balance already
-    step = TagStep(net, config.student, even, sampler.draw, config.seed)
+    step = TagStep(net, config.student, sampler.weights(), sampler.draw, config.seed)
     train_loop(step, step.rng, config.student, out / "student", resume=resume)
     average = copy.deepcopy(step.average.net).eval()
     assert isinstance(average, Tagger)
@@ -76,7 +77,7 @@ class BalancedCrops:
         self, config: TaggerTraining, weak: Sequence[WeakPair], synthetic: Sequence[WeakPair]
     ) -> None:
         self.config = config
-        self.pools = [_Pool(weak), _Pool(synthetic)]
+        self.pools = [_Pool(weak, config.weights), _Pool(synthetic, {})]
 
     def draw(
         self, rng: np.random.Generator
@@ -91,7 +92,8 @@ class BalancedCrops:
             for centre, size in ((y, rows), (x, cols))
         )
         window = (slice(y, y + config.crop), slice(x, x + config.crop))
-        level = item.pair.levels[rng.integers(len(item.pair.levels))]
+        levels = item.pair.levels
+        level = levels[rng.integers(len(levels)) if rng.random() < OTHER_LEVEL else 0]
         level += rng.normal(0.0, config.gain_jitter_db)
         decibel, tags = self._at_sea(item, window, rng)
         sar = normalise_db(decibel, level, config.norm)
@@ -100,6 +102,11 @@ class BalancedCrops:
             turned(np.nan_to_num(sar, nan=0.0)[None], turns, flip),
             turned(tags[None], turns, flip)[0],
         )
+
+    def weights(self) -> torch.Tensor:
+        """Return one weight a class: what is small in its crops, as ships are, counts for more."""
+        rng = np.random.default_rng(self.config.seed)
+        return class_weights([self.draw(rng)[1] for _ in range(DRAWS)], len(CLASSES))
 
     def _at_sea(
         self, item: WeakPair, window: tuple[slice, slice], rng: np.random.Generator
@@ -116,26 +123,29 @@ class BalancedCrops:
 
 
 class _Pool:
-    """Where each class is found, by class and source: ``(n, 3)`` of item, row and column."""
+    """Where each class is found, by source and class: ``(n, 3)`` of item, row and column."""
 
-    def __init__(self, items: Sequence[WeakPair]) -> None:
+    def __init__(self, items: Sequence[WeakPair], weights: Mapping[str, float]) -> None:
         self._items = items
         counts = sum(np.bincount(item.tags.ravel(), minlength=256) for item in items)
-        found: dict[int, dict[str, list[npt.NDArray[np.int64]]]] = {}
+        found: dict[str, dict[int, list[npt.NDArray[np.int64]]]] = {}
         for index, item in enumerate(items):
             for code in np.unique(item.tags[item.tags != IGNORE]):
                 step = GRID if counts[code] > SMALL else 1
                 rows, cols = np.nonzero(item.tags[step // 2 :: step, step // 2 :: step] == code)
                 at = np.stack([np.full_like(rows, index), rows * step, cols * step], axis=1)
-                found.setdefault(int(code), {}).setdefault(item.pair.source, []).append(at)
-        self._places = [
-            [np.concatenate(places) for places in sources.values()] for sources in found.values()
-        ]
+                if len(at):
+                    found.setdefault(item.pair.source, {}).setdefault(int(code), []).append(at)
+        self._places = {
+            source: [np.concatenate(places) for places in classes.values()]
+            for source, classes in found.items()
+        }
+        shares = np.array([weights.get(source, 1.0) for source in self._places])
+        self._shares = shares / shares.sum()
 
     def draw(self, rng: np.random.Generator) -> tuple[WeakPair, int, int]:
-        """Return an item and a pixel of a class, class and source drawn evenly."""
-        sources = self._places[rng.integers(len(self._places))]
-        sources = [places for places in sources if len(places)]
-        places = sources[rng.integers(len(sources))]
+        """Return an item and a pixel, the source drawn by weight and its classes evenly."""
+        classes = list(self._places.values())[rng.choice(len(self._shares), p=self._shares)]
+        places = classes[rng.integers(len(classes))]
         index, row, col = places[rng.integers(len(places))]
         return self._items[index], int(row), int(col)

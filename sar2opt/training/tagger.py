@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sar2opt.errors import ConfigError
-from sar2opt.nets.tagger import CLASSES, COVERS
+from sar2opt.nets.tagger import CLASSES, COVERS, TaggerSettings
 from sar2opt.training.average import Averager, set_norms
 from sar2opt.training.box_mean import box_mean
 from sar2opt.training.crops import turned
@@ -52,7 +51,8 @@ class TaggerTraining(TrainingSettings):
         {}, description="label of whole chips: the tag it stands for"
     )
     gain_jitter_db: float = 1.0  # stands for calibration
-    decoder: Literal["linknet", "unet"] = "linknet"
+    net: TaggerSettings = TaggerSettings()
+    weights: dict[str, float] = Field({}, description="how often each source is drawn; else 1")
     objects: bool = False  # tag ships and large structures, from weak labels of their own
     hulls: float = 0.0  # share of the crops with water on which simulated ships are laid
     wind: float = 0.0  # share of the crops whose water is roughened
@@ -203,9 +203,9 @@ def _relative(pair: Pair) -> npt.NDArray[np.float32]:
     return decibel - np.float32(pair.levels[0])
 
 
-def class_weights(tags: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+def class_weights(tags: Sequence[npt.NDArray[np.uint8]], classes: int = len(COVERS)) -> Tensor:
     """Return one weight a class: the inverse root of its share, at most four times the mean."""
-    counts = sum(np.bincount(part.ravel(), minlength=256)[: len(COVERS)] for part in tags)
+    counts = sum(np.bincount(part.ravel(), minlength=256)[:classes] for part in tags)
     share = np.maximum(counts / np.sum(counts), 1e-4)
     weights = share**-0.5
     return torch.tensor(np.minimum(weights / np.average(weights, weights=share), 4.0)).float()
