@@ -19,13 +19,14 @@ import numpy.typing as npt
 
 from sar2opt.config import ObjectSettings
 from sar2opt.errors import SceneError
-from sar2opt.overlay import encode_power, keep_ids, read_earlier, tags_to_objects, with_origin
+from sar2opt.overlay import keep_ids, read_earlier, tags_to_objects, with_origin
 from sar2opt.overlay.footprint import footprint
 from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import UNKNOWN, Facts, ModelFacts
 from sar2opt.products.reopen import ByteLayer, probability_file
 from sar2opt.products.vectors import check_geopackage, footprint_table, write_geopackage
 from sar2opt.raster import NO_TAG, TAGS, take_band
+from sar2opt.sar.power_codes import encode_power
 from sar2opt.sar.radiometry import to_db
 from sar2opt.scenes import open_scene
 from sar2opt.scenes.alongside import lay_alongside

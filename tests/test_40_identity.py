@@ -12,9 +12,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from sar2opt.errors import LayerError
-from sar2opt.overlay import NO_TAG, encode_power, keep_ids, read_earlier, tags_to_objects
+from sar2opt.overlay import NO_TAG, keep_ids, read_earlier, tags_to_objects
 from sar2opt.overlay.extents import extents
-from sar2opt.overlay.power_codes import mean_db, summable
+from sar2opt.sar.power_codes import encode_power
 
 NAMES = ("water", "trees", "crops", "built_up")
 UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4100000.0)
@@ -160,11 +160,3 @@ def test_objects_tell_the_mean_of_power_and_not_of_decibels() -> None:
         truth = 10 * np.log10(part.mean())
         assert table.loc[tag, "backscatter_db"] == pytest.approx(truth, abs=0.03)
     assert tags_to_objects(tags, GRID, NAMES)["backscatter_db"].isna().all()
-
-
-def test_power_is_packed_within_its_range() -> None:
-    code = encode_power(np.array([np.nan, 0, 1e-9, 1.0, 1e9]), 0.0)
-    assert code.tolist() == [0, 1, 1, 161, 255]
-    one = np.array([1])
-    assert mean_db(summable(code[3:4]), one, 0.0) == pytest.approx(0.0, abs=1e-3)
-    assert np.isnan(mean_db(summable(code[:1]), one, 0.0)).all()

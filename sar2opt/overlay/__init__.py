@@ -14,7 +14,6 @@ from sar2opt.overlay.identity import keep_ids, read_earlier
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
 from sar2opt.overlay.missing import missing_objects
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects, with_origin
-from sar2opt.overlay.power_codes import encode_power
 from sar2opt.overlay.reference import (
     read_allow,
     read_reference,
@@ -37,7 +36,6 @@ __all__ = [
     "decode_ratio",
     "empty_anomalies",
     "encode_changes",
-    "encode_power",
     "encode_ratio",
     "floods",
     "is_flooded",

@@ -14,8 +14,8 @@ from sar2opt.overlay.components import Progress, Read, find_components
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.extents import extents
 from sar2opt.overlay.outlines import ground, identities, outline
-from sar2opt.overlay.power_codes import mean_db, summable
 from sar2opt.raster import NO_TAG
+from sar2opt.sar.power_codes import mean_db, summable
 
 OBJECT_COLUMNS = (
     "id",

@@ -18,7 +18,6 @@ from sar2opt.config import RunConfig
 from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
-from sar2opt.overlay.power_codes import encode_power
 from sar2opt.pipeline.bright import Cfar
 from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
 from sar2opt.pipeline.floods import Floods
@@ -28,6 +27,7 @@ from sar2opt.sar.change_joint import JointTest
 from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
+from sar2opt.sar.power_codes import encode_power
 from sar2opt.sar.speckle import SpeckleFilter
 from sar2opt.tiles.apply import fill_tile, read_padded, read_window
 from sar2opt.tiles.plan import Window
@@ -84,7 +84,6 @@ class BlockJob:
             layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
         if self.wanted.image:
             power = own[block.within(outer)]
-            layers["radar"] = (to_grey(power, self.translator_norm)[None], 1)
             layers["sar"] = (self._quicklook(power), self.thin)
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
@@ -226,7 +225,6 @@ def staged_layers(
         layers |= {
             "optical": Layer(optical_bands, 0),
             "trust": Layer(1, 255),
-            "radar": Layer(1, 0),
             "sar": Layer(1, 0, factor=thin),
             "power": Layer(1, 0),
         }
