@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-import xarray as xr
-
 from sar2opt.config import AnomalySettings, RunConfig
 from sar2opt.pipeline.earlier import looks_of
 from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
@@ -15,7 +11,7 @@ from sar2opt.sar.clutter_fit import FEWEST, ClutterFit, clutter_ratios, fit_clut
 from sar2opt.sar.clutter_laws import LAWS
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation
-from sar2opt.tiles.sample import sample_patches
+from sar2opt.tiles.sample import Sampled, sample_patches
 
 _NAMES = {"gamma": "gamma", "k": "K", "lognormal": "lognormal", "weibull": "Weibull"}
 
@@ -30,26 +26,21 @@ class Cfar:
 
 
 def plan_cfar(
-    config: RunConfig,
-    scene: xr.DataArray,
-    band: xr.DataArray,
-    windows: npt.NDArray[np.float32],
-    norm: Normalisation,
-    quantile: float,
+    config: RunConfig, whole: Sampled, band: str, norm: Normalisation, quantile: float
 ) -> Cfar:
     """Decide on ground, clutter and threshold.
 
-    ``band`` is the scene's band ``(1, y, x)`` that is looked at, ``windows`` what
-    ``sample_windows`` read of it, and ``norm`` was fitted at ``quantile``. Where the scene holds
-    too little dark ground to tell its law from, clutter is taken for gamma of the stated looks.
+    ``band`` of the whole scene is looked at; ``norm`` was fitted to it at ``quantile``. Where the
+    scene holds too little dark ground to tell its law from, clutter is taken for gamma of the
+    stated looks.
     """
-    settings, looks = config.anomalies, looks_of(scene, config)
+    settings, looks = config.anomalies, looks_of(whole.scene, config)
     ground = find_ground(norm, quantile, looks, dark_db=settings.dark_db, even_db=settings.even_db)
     background_max = float(10 ** (ground.highest_db / 10))
     cells = ring_cells(settings.guard, settings.background)
     factor = ca_cfar_factor(settings.false_alarm, looks, cells)
     ratios = clutter_ratios(
-        sample_patches(band, windows, background_max),
+        sample_patches(whole.band(band), whole.windows(band), background_max),
         guard=settings.guard,
         background=settings.background,
         factor=factor,
@@ -58,7 +49,9 @@ def plan_cfar(
     names = LAWS if settings.clutter == "auto" else (settings.clutter,)
     fit, independent = fit_clutter(ratios, settings.background, names)
     if fit is None:
-        source = "as the file says" if "looks" in scene.attrs else "assumed; prepare.looks sets it"
+        source = (
+            "as the file says" if "looks" in whole.scene.attrs else "assumed; prepare.looks sets it"
+        )
         clutter = (
             f"gamma of {looks:g} looks ({source}), for its dark ground amounts to {independent:,} "
             f"independent pixels, and to tell a law takes {FEWEST:,}"

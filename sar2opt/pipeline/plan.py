@@ -36,14 +36,14 @@ from sar2opt.pipeline.resources import (
 from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import Facts
 from sar2opt.products.folder import check_output
-from sar2opt.raster import pixel_area_m2, take_band
+from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.sar.radiometry import to_db
 from sar2opt.scenes import scene_files
 from sar2opt.scenes.files import anchored, name_of
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
-from sar2opt.tiles.sample import sample, sample_windows
+from sar2opt.tiles.sample import Sampled
 from sar2opt.tiles.staging import Staging
 
 
@@ -174,18 +174,17 @@ def _make_job(
     translator, tagger, flood = models
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
-    whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
-    windows = {band: sample_windows(take_band(whole, band)) for band in dict.fromkeys(bands)}
-    samples = {band: sample(take_band(whole, band), windows[band]) for band in windows}
+    whole = Sampled(open_scene_of(_without_aoi(config)) if config.scene.aoi else scene)
+    samples = {band: whole.pixels(band) for band in dict.fromkeys(bands)}
     norms = [
         fit_normalisation(samples[band], model.card.normalisation)
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
-    quantile, seen = translator.card.normalisation.quantile, windows[bands[0]]
-    about = config, scene, take_band(whole, bands[0]), seen, norms[0], quantile
+    about = config, whole, bands[0], norms[0], translator.card.normalisation.quantile
     cfar = plan_cfar(*about) if wanted.flags else None
     workers = count_workers(config.engine.workers)
-    earlier = open_earlier(config, whole, bands[0]) if wanted.flags else ()
+    opened = open_earlier(config, whole.scene, bands[0]) if wanted.flags else ()
+    earlier = [Sampled(one) for one in opened]
     changes = plan_changes(config, whole, earlier, bands[0])
     job = BlockJob(
         config=config,
