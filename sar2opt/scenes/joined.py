@@ -23,8 +23,8 @@ from shapely.affinity import affine_transform
 from shapely.geometry.base import BaseGeometry
 
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import take
 from sar2opt.scenes.geometry import apply
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.opened import Source
 
 FEATHER = 32  # pixels
@@ -125,19 +125,13 @@ def outline_in(geobox: GeoBox, crs: str) -> BaseGeometry:
 
 
 @dataclass(frozen=True)
-class JoinedSource:
+class JoinedSource(Indexed):
     """Tiles of one or more bands, indexed like an array ``(band, y, x)`` of linear power."""
 
     tiles: tuple[tuple[Tile, ...], ...]  # of each band
     shape: tuple[int, int, int]
     transform: Affine
     crs: str
-
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         window = shapely.box(cols.start - 2, rows.start - 2, cols.stop + 2, rows.stop + 2)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import take
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.positions import inside
 from sar2opt.scenes.terrain import TerrainPositions
 from sar2opt.scenes.warp import WarpedSource
@@ -17,7 +16,7 @@ LAYERS = ("local_incidence_deg", "layover_1_shadow_2")
 
 
 @dataclass(frozen=True)
-class TerrainLayers:
+class TerrainLayers(Indexed):
     """The layers ``LAYERS`` of a scene on the map, indexed like an array ``(band, y, x)``.
 
     The local incidence angle in degrees, and 0 for ground that was seen, 1 for layover, 2 for
@@ -27,16 +26,10 @@ class TerrainLayers:
     warped: WarpedSource
     positions: TerrainPositions
 
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Return ``(band, y, x)``."""
         return len(LAYERS), *self.warped.shape[1:]
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         warped = self.warped
