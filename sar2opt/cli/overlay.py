@@ -20,7 +20,10 @@ from sar2opt.cli.scene import (
     Expect,
     Geocode,
     Join,
+    Known,
     Like,
+    LowTrust,
+    Most,
     Nodata,
     Noise,
     On,
@@ -135,6 +138,9 @@ def anomalies(
     join: Join = None,
     on: On = None,
     tolerance: Tolerance = None,
+    known: Known = None,
+    low_trust: LowTrust = None,
+    most: Most = None,
     evidence: Evidence = None,
     tagger: Tagger = None,
     scale: Scale = None,
@@ -152,7 +158,10 @@ def anomalies(
     workers: Workers = None,
     overwrite: Overwrite = None,
 ) -> None:
-    """Flag what does not belong: bright targets, changes, what a register does not allow."""
+    """Flag what does not belong: bright targets, changes, what a register does not allow.
+
+    Told too is where the picture of a run must not be believed; --low-trust 0 spares that.
+    """
     from sar2opt.pipeline import flag_scene
 
     opened = asked_of_scene(
@@ -162,7 +171,7 @@ def anomalies(
     )  # fmt: skip
     asked = asked_of_anomalies(
         before=before, reference=reference, column=column, allow=allow, expect=expect, join=join,
-        on=on, tolerance_m=tolerance,
+        on=on, tolerance_m=tolerance, low_trust=low_trust, most=most, known=known,
     )  # fmt: skip
     given = opened | asked | {"output.evidence": evidence}
     settings = _settings(config, given, tagger, device, workers, overwrite)

@@ -60,6 +60,17 @@ Tolerance = Annotated[
 Evidence = Annotated[
     int | None, typer.Option(min=0, help="of so many anomalies, two small pictures each")
 ]
+Known = Annotated[
+    Path | None,
+    typer.Option("--before-anomalies", help="earlier .gpkg: its anomalies keep their ids"),
+]
+LowTrust = Annotated[
+    float | None,
+    typer.Option(help="areas of a mean trust below this are flagged, percent; 0: none"),
+]
+Most = Annotated[
+    int | None, typer.Option(help="of each kind, so many are reported, the strongest; 0: all")
+]
 Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
 
 
@@ -93,8 +104,11 @@ def run(
     before_objects: Annotated[
         Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
     ] = None,
+    known: Known = None,
     on: On = None,
     tolerance: Tolerance = None,
+    low_trust: LowTrust = None,
+    most: Most = None,
     evidence: Evidence = None,
     device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
     workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
@@ -120,7 +134,8 @@ def run(
             "tag.model": tagger,
             **asked_of_anomalies(
                 before=before, reference=reference, column=column, allow=allow, expect=expect,
-                join=join, on=on, tolerance_m=tolerance,
+                join=join, on=on, tolerance_m=tolerance, low_trust=low_trust, most=most,
+                known=known,
             ),
             "objects.before": before_objects,
             "output.evidence": evidence,

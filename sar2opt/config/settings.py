@@ -158,6 +158,22 @@ class AnomalySettings(Settings):
         None, ge=0, description="ground beside the edge of a feature that is not judged; a pixel"
     )
     min_area_m2: float = Field(10000.0, ge=0, description="smaller disagreements are not reported")
+    low_trust: float = Field(
+        30.0,
+        ge=0,
+        le=100,
+        description="areas whose mean trust lies below this are flagged, percent; 0 flags none, "
+        "and spares anomalies alone the translation",
+    )
+    low_trust_area_m2: float = Field(
+        100_000.0, gt=0, description="smaller areas of low trust are not reported"
+    )
+    most: int = Field(
+        0, ge=0, description="of each kind, so many are reported, the strongest; 0 is all"
+    )
+    known: Path | None = Field(
+        None, description="GeoPackage of an earlier scene, whose anomalies keep their ids"
+    )
 
 
 class EngineSettings(Settings):
