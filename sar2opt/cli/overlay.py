@@ -100,7 +100,7 @@ def objects(
         ),
     ] = None,
     min_area: Annotated[
-        float | None, typer.Option(min=0, help="smaller objects are left out, m2")
+        float | None, typer.Option(min=0, help="smaller ones are no objects, m2")
     ] = None,
     max_hole: Annotated[
         float | None, typer.Option(min=0, help="smaller holes are filled, m2")
@@ -108,13 +108,24 @@ def objects(
     smooth: Annotated[
         bool | None, typer.Option("--smooth/--stairs", help="outlines along pixels, or without")
     ] = None,
+    fill: Annotated[
+        bool | None,
+        typer.Option("--fill/--gaps", help="what is smaller goes to a neighbour, or leaves a gap"),
+    ] = None,
+    rectangles: Annotated[
+        list[str] | None,
+        typer.Option(help="tag whose objects become rectangles where one fits; may be repeated"),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
 ) -> None:
     """Outline the areas of one tag of a raster, as polygons with their attributes."""
     from sar2opt.vectorise import ObjectsJob, tags_file_to_objects
 
-    given = {"before": before, "min_area_m2": min_area, "max_hole_m2": max_hole, "smooth": smooth}
+    given = {
+        "before": before, "min_area_m2": min_area, "max_hole_m2": max_hole, "smooth": smooth,
+        "fill": fill, "rectangles": tuple(rectangles) if rectangles else None,
+    }  # fmt: skip
     wanted = {name: value for name, value in given.items() if value is not None}
     settings = parse_config(wanted, ObjectSettings, "options")
     job = ObjectsJob(tags, file, scene, settings, overwrite, workers, command_line())

@@ -98,10 +98,20 @@ class TagSettings(Settings):
 class ObjectSettings(Settings):
     """Tags to polygons."""
 
-    min_area_m2: float = Field(5000.0, ge=0, description="smaller objects are left out")
+    min_area_m2: float = Field(5000.0, ge=0, description="what is smaller is no object")
     max_hole_m2: float = Field(2000.0, ge=0, description="smaller holes are filled")
     smooth: bool = Field(
         True, description="outlines lose their stairs; neighbours still share their border"
+    )
+    fill: bool = Field(
+        True,
+        description="what is smaller than min_area_m2 goes to the neighbour with the longest "
+        "common border; else it leaves a gap",
+    )
+    rectangles: tuple[str, ...] = Field(
+        (),
+        description="tags whose objects become rectangles where one fits; their neighbours keep "
+        "the border that they shared",
     )
     before: Path | None = Field(
         None, description="GeoPackage of an earlier scene, whose objects keep their ids"

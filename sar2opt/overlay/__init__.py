@@ -17,6 +17,7 @@ from sar2opt.overlay.low_trust import low_trust, middle_trust
 from sar2opt.overlay.missing import missing_objects
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects, with_origin
 from sar2opt.overlay.power_codes import encode_power
+from sar2opt.overlay.rectangles import check_tags, rectangular
 from sar2opt.overlay.reference import (
     read_allow,
     read_reference,
@@ -35,6 +36,7 @@ __all__ = [
     "Sites",
     "bright_targets",
     "changes",
+    "check_tags",
     "concat",
     "decode_ratio",
     "empty_anomalies",
@@ -55,6 +57,7 @@ __all__ = [
     "read_reference",
     "read_rows",
     "read_tolerance",
+    "rectangular",
     "reference_disagreement",
     "series_changes",
     "strongest",

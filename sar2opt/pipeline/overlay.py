@@ -22,6 +22,7 @@ from sar2opt.overlay import (
     low_trust,
     middle_trust,
     missing_objects,
+    rectangular,
     reference_disagreement,
     strongest,
     summarise_features,
@@ -64,9 +65,11 @@ def find_objects(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoData
         min_area_m2=settings.min_area_m2,
         max_hole_m2=settings.max_hole_m2,
         smooth=settings.smooth,
+        fill=settings.fill,
         progress=_told(progress, "outlining objects"),
         **_engine(plan),
     )
+    objects = rectangular(objects, settings.rectangles)
     if plan.earlier is not None:
         objects, _ = keep_ids(objects, plan.earlier)
     return _with_sites(plan, with_origin(objects, **plan.facts.origin))

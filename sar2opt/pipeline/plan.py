@@ -18,7 +18,7 @@ from sar2opt.config import RunConfig
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Translator
-from sar2opt.overlay import read_earlier, read_known
+from sar2opt.overlay import check_tags, read_earlier, read_known
 from sar2opt.pipeline.block import BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
@@ -83,6 +83,7 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     config, optical_bands = _settle_look(config, translator)
     about = tagger.bands_out, scene.odc.geobox
     reference = load_reference(config, *about) if wanted.flags else None
+    check_tags(config.objects.rectangles if wanted.image else (), tagger.bands_out)
     earlier, known = _read_earlier(config, wanted)
     rows, cols = scene.shape[1:]
     stride = lcm(*(model.stride for model in models if model))
