@@ -35,8 +35,8 @@ def million(folder: Path) -> None:
         out = folder / "many.gpkg"
         table = tags_file_to_objects(ObjectsJob(path, out, settings=settings, overwrite=True))
         print(
-            f"smooth={smooth}, fill={fill}: {len(table):,} objects of {SIDE * SIDE / 1e6:.0f} Mpx in "
-            f"{time.perf_counter() - started:.0f} s, peak of memory so far {peak_mb():.0f} MB "
+            f"smooth={smooth}, fill={fill}: {len(table):,} objects of {SIDE * SIDE / 1e6:.0f} Mpx "
+            f"in {time.perf_counter() - started:.0f} s, peak of memory so far {peak_mb():.0f} MB "
             f"({before:.0f} MB before), file {out.stat().st_size / 1e6:.0f} MB"
         )
 
