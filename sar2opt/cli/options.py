@@ -69,6 +69,17 @@ On = Annotated[str | None, typer.Option(help="column that both have: parcel_id")
 Tolerance = Annotated[
     float | None, typer.Option(help="metres beside the edge of a feature that are not judged")
 ]
+Known = Annotated[
+    Path | None,
+    typer.Option("--before-anomalies", help="earlier .gpkg: its anomalies keep their ids"),
+]
+LowTrust = Annotated[
+    float | None,
+    typer.Option(help="areas of a mean trust below this are flagged, percent; 0: none"),
+]
+Most = Annotated[
+    int | None, typer.Option(help="of each kind, so many are reported, the strongest; 0: all")
+]
 Evidence = Annotated[
     int | None, typer.Option(min=0, help="of so many anomalies, two small pictures each")
 ]

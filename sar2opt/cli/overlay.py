@@ -65,7 +65,7 @@ def objects(
         ),
     ] = None,
     min_area: Annotated[
-        float | None, typer.Option(min=0, help="smaller objects are left out, m2")
+        float | None, typer.Option(min=0, help="smaller ones are no objects, m2")
     ] = None,
     max_hole: Annotated[
         float | None, typer.Option(min=0, help="smaller holes are filled, m2")
@@ -73,13 +73,24 @@ def objects(
     smooth: Annotated[
         bool | None, typer.Option("--smooth/--stairs", help="outlines along pixels, or without")
     ] = None,
+    fill: Annotated[
+        bool | None,
+        typer.Option("--fill/--gaps", help="what is smaller goes to a neighbour, or leaves a gap"),
+    ] = None,
+    rectangles: Annotated[
+        list[str] | None,
+        typer.Option(help="tag whose objects become rectangles where one fits; may be repeated"),
+    ] = None,
     workers: options.Workers = None,
     overwrite: options.ReplaceFile = False,
 ) -> None:
     """Outline the areas of one tag of a raster, as polygons with their attributes."""
     from sar2opt.vectorise import ObjectsJob, tags_file_to_objects
 
-    wanted = options.given(before=before, min_area_m2=min_area, max_hole_m2=max_hole, smooth=smooth)
+    wanted = options.given(
+        before=before, min_area_m2=min_area, max_hole_m2=max_hole, smooth=smooth, fill=fill,
+        rectangles=tuple(rectangles) if rectangles else None,
+    )  # fmt: skip
     settings = parse_config(wanted, ObjectSettings, "options")
     job = ObjectsJob(tags, file, scene, settings, overwrite, workers or 0, command_line())
     with bars_of_progress() as progress:
@@ -102,6 +113,9 @@ def anomalies(
     join: options.Join = None,
     on: options.On = None,
     tolerance: options.Tolerance = None,
+    known: options.Known = None,
+    low_trust: options.LowTrust = None,
+    most: options.Most = None,
     evidence: options.Evidence = None,
     tagger: options.Tagger = None,
     scale: options.Scale = None,
@@ -119,7 +133,10 @@ def anomalies(
     workers: options.Workers = None,
     overwrite: options.ReplaceFile = False,
 ) -> None:
-    """Flag what does not belong: bright targets, changes, what a register does not allow."""
+    """Flag what does not belong: bright targets, changes, what a register does not allow.
+
+    Told too is where the picture of a run must not be believed; --low-trust 0 spares that.
+    """
     from sar2opt.pipeline import flag_scene
 
     opened = options.asked_of_scene(
@@ -129,7 +146,7 @@ def anomalies(
     )  # fmt: skip
     asked = options.asked_of_anomalies(
         before=before, reference=reference, column=column, allow=allow, expect=expect, join=join,
-        on=on, tolerance_m=tolerance,
+        on=on, tolerance_m=tolerance, low_trust=low_trust, most=most, known=known,
     )  # fmt: skip
     how = options.asked_of_engine(device, workers, overwrite=overwrite)
     more = {"tag.model": tagger, "output.evidence": evidence}

@@ -43,8 +43,11 @@ def run(
     before_objects: Annotated[
         Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
     ] = None,
+    known: options.Known = None,
     on: options.On = None,
     tolerance: options.Tolerance = None,
+    low_trust: options.LowTrust = None,
+    most: options.Most = None,
     evidence: options.Evidence = None,
     device: options.NetsOn = None,
     workers: options.Workers = None,
@@ -70,7 +73,8 @@ def run(
             "tag.model": tagger,
             **options.asked_of_anomalies(
                 before=before, reference=reference, column=column, allow=allow, expect=expect,
-                join=join, on=on, tolerance_m=tolerance,
+                join=join, on=on, tolerance_m=tolerance, low_trust=low_trust, most=most,
+                known=known,
             ),
             "objects.before": before_objects,
             "output.evidence": evidence,

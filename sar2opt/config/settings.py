@@ -98,10 +98,20 @@ class TagSettings(Settings):
 class ObjectSettings(Settings):
     """Tags to polygons."""
 
-    min_area_m2: float = Field(5000.0, ge=0, description="smaller objects are left out")
+    min_area_m2: float = Field(5000.0, ge=0, description="what is smaller is no object")
     max_hole_m2: float = Field(2000.0, ge=0, description="smaller holes are filled")
     smooth: bool = Field(
         True, description="outlines lose their stairs; neighbours still share their border"
+    )
+    fill: bool = Field(
+        True,
+        description="what is smaller than min_area_m2 goes to the neighbour with the longest "
+        "common border; else it leaves a gap",
+    )
+    rectangles: tuple[str, ...] = Field(
+        (),
+        description="tags whose objects become rectangles where one fits; their neighbours keep "
+        "the border that they shared",
     )
     before: Path | None = Field(
         None, description="GeoPackage of an earlier scene, whose objects keep their ids"
@@ -158,6 +168,22 @@ class AnomalySettings(Settings):
         None, ge=0, description="ground beside the edge of a feature that is not judged; a pixel"
     )
     min_area_m2: float = Field(10000.0, ge=0, description="smaller disagreements are not reported")
+    low_trust: float = Field(
+        30.0,
+        ge=0,
+        le=100,
+        description="areas whose mean trust lies below this are flagged, percent; 0 flags none, "
+        "and spares anomalies alone the translation",
+    )
+    low_trust_area_m2: float = Field(
+        100_000.0, gt=0, description="smaller areas of low trust are not reported"
+    )
+    most: int = Field(
+        0, ge=0, description="of each kind, so many are reported, the strongest; 0 is all"
+    )
+    known: Path | None = Field(
+        None, description="GeoPackage of an earlier scene, whose anomalies keep their ids"
+    )
 
 
 class EngineSettings(Settings):

@@ -95,6 +95,17 @@ class BlockJob:
         store.write(block, layers)
 
     @property
+    def trust_factor(self) -> float:
+        """By how much the doubts lower the trust of all pixels."""
+        return float(0.5 ** len(self.doubts))
+
+    @property
+    def translates(self) -> bool:
+        """Whether the translator runs: for its imagery, or for the trust alone."""
+        flagged = self.wanted.flags and self.config.anomalies.low_trust > 0
+        return self.wanted.image or flagged
+
+    @property
     def _net_bands(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
 
@@ -145,10 +156,12 @@ class BlockJob:
 
         tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
         layers = {"tags": tags[:1], "score": tags[1:]}
-        if self.wanted.image:
-            paint = translator.to_bytes(look, 0.5 ** len(self.doubts))
+        if self.translates:
+            paint = translator.to_bytes(look, self.trust_factor)
             image = predict(translator, inputs[translated], paint, missing)
-            layers |= {"optical": image[:-1], "trust": image[-1:]}
+            layers["trust"] = image[-1:]
+            if self.wanted.image:
+                layers["optical"] = image[:-1]
         return layers
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
@@ -217,17 +230,18 @@ def _flood(
 
 
 def staged_layers(
-    optical_bands: int, thin: int, wanted: Wanted, *, changes: bool, floods: bool
+    optical_bands: int, thin: int, wanted: Wanted, *, trust: bool, changes: bool, floods: bool
 ) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
     layers = {"tags": Layer(1, 255), "score": Layer(1, 255)}
     if wanted.image:
         layers |= {
             "optical": Layer(optical_bands, 0),
-            "trust": Layer(1, 255),
             "sar": Layer(1, 0, factor=thin),
             "power": Layer(1, 0),
         }
+    if trust:
+        layers["trust"] = Layer(1, NO_DATA)
     if wanted.flags:
         layers["bright"] = Layer(1, 0)
     if changes:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from sar2opt.config import AnomalySettings, RunConfig
 from sar2opt.pipeline.earlier import looks_of
-from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
+from sar2opt.sar.clutter import ca_cfar_factor, ca_cfar_tail, ring_cells
 from sar2opt.sar.clutter_fit import FEWEST, ClutterFit, clutter_ratios, fit_clutter
-from sar2opt.sar.clutter_laws import LAWS
+from sar2opt.sar.clutter_laws import LAWS, Law
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation
 from sar2opt.tiles.sample import Sampled, sample_patches
@@ -22,7 +25,16 @@ class Cfar:
 
     factor: float  # threshold on pixel over ring mean
     background_max: float  # linear power
-    sentences: tuple[str, ...] = field(default=(), repr=False)  # pixels do not depend on them
+    looks: float  # of the gamma clutter that is assumed where no law is fitted
+    cells: int  # of the ring
+    law: Law | None = field(default=None, repr=False)  # pixels do not depend on it
+    sentences: tuple[str, ...] = field(default=(), repr=False)  # nor on them
+
+    def tail(self, ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the probability that clutter exceeds a ratio of pixel to ring mean."""
+        if self.law is None:
+            return ca_cfar_tail(ratio, self.looks, self.cells)
+        return self.law.tail(ratio)
 
 
 def plan_cfar(
@@ -60,7 +72,8 @@ def plan_cfar(
         # the last digits depend on the processor, and a run must find its own staging again
         factor = round(fit.law.factor(settings.false_alarm), 3)
         clutter = _taken(fit, settings)
-    return Cfar(factor, background_max, tuple(_sentences(settings, ground, clutter, factor)))
+    sentences = tuple(_sentences(settings, ground, clutter, factor))
+    return Cfar(factor, background_max, looks, cells, fit.law if fit else None, sentences)
 
 
 def _taken(fit: ClutterFit, settings: AnomalySettings) -> str:
