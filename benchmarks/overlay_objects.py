@@ -27,14 +27,16 @@ def million(folder: Path) -> None:
     if not path.exists():
         write_tags(path)
     before = peak_mb()
-    for smooth in (False, True):
+    for smooth, fill in ((False, False), (False, True), (True, True)):
         started = time.perf_counter()
-        settings = ObjectSettings(min_area_m2=LEAST_M2, max_hole_m2=LEAST_M2, smooth=smooth)
+        settings = ObjectSettings(
+            min_area_m2=LEAST_M2, max_hole_m2=LEAST_M2, smooth=smooth, fill=fill
+        )
         out = folder / "many.gpkg"
         table = tags_file_to_objects(ObjectsJob(path, out, settings=settings, overwrite=True))
         print(
-            f"smooth={smooth}: {len(table):,} objects of {SIDE * SIDE / 1e6:.0f} Mpx in "
-            f"{time.perf_counter() - started:.0f} s, peak of memory so far {peak_mb():.0f} MB "
+            f"smooth={smooth}, fill={fill}: {len(table):,} objects of {SIDE * SIDE / 1e6:.0f} Mpx "
+            f"in {time.perf_counter() - started:.0f} s, peak of memory so far {peak_mb():.0f} MB "
             f"({before:.0f} MB before), file {out.stat().st_size / 1e6:.0f} MB"
         )
 

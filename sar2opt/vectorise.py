@@ -19,13 +19,21 @@ import numpy.typing as npt
 
 from sar2opt.config import ObjectSettings
 from sar2opt.errors import SceneError
-from sar2opt.overlay import encode_power, keep_ids, read_earlier, tags_to_objects, with_origin
+from sar2opt.overlay import (
+    check_tags,
+    keep_ids,
+    read_earlier,
+    rectangular,
+    tags_to_objects,
+    with_origin,
+)
 from sar2opt.overlay.footprint import footprint
 from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import UNKNOWN, Facts, ModelFacts
 from sar2opt.products.reopen import ByteLayer, probability_file
 from sar2opt.products.vectors import check_geopackage, footprint_table, write_geopackage
 from sar2opt.raster import NO_TAG, TAGS, take_band
+from sar2opt.sar.power_codes import encode_power
 from sar2opt.sar.radiometry import to_db
 from sar2opt.scenes import open_scene
 from sar2opt.scenes.alongside import lay_alongside
@@ -68,6 +76,7 @@ def tags_file_to_objects(
     check_target(job.out, job.tags, overwrite=job.overwrite)
     tags = ByteLayer(job.tags)
     names, notes = _names(tags)
+    check_tags(job.settings.rectangles, names)
     earlier = None if job.settings.before is None else read_earlier(job.settings.before)
     score, more = _score(job, tags)
     power, backscatter = _power(job, tags)
@@ -80,9 +89,10 @@ def tags_file_to_objects(
         tags, tags.geobox, names, score=score, power=power,
         level_db=power.level_db if power else 0.0,
         min_area_m2=job.settings.min_area_m2, max_hole_m2=job.settings.max_hole_m2,
-        smooth=job.settings.smooth,
+        smooth=job.settings.smooth, fill=job.settings.fill,
         progress=told, **engine,
     )  # fmt: skip
+    objects = rectangular(objects, job.settings.rectangles)
     if earlier is not None:
         objects, kept = keep_ids(objects, earlier)
         notes.append(f"{kept} of {len(objects)} objects keep the id of an earlier scene")

@@ -25,9 +25,10 @@ from sar2opt.scenes.sentinel1.container import open_container
 from sar2opt.scenes.sentinel1.radar import Radar
 from sar2opt.scenes.sentinel1.slc import read_radar
 
-ACROSS = 4  # samples of a pixel, in both modes
-DOWN = {"IW": 1, "S4": 3}  # lines
-SAMPLES = {"IW": slc.EXTENT, "S4": slc.FAR}
+MODES = ["IW", "EW", "S4"]
+ACROSS = 4  # samples of a pixel, in all modes
+DOWN = {"IW": 1, "EW": 2, "S4": 3}  # lines
+PIXEL = {"IW": 14, "EW": 40, "S4": 14}  # metres
 
 
 def ramp(line: Any, sample: Any) -> Any:
@@ -40,13 +41,13 @@ def read(safe: Path, **how: Any) -> Radar:
     return read_radar(open_container(safe), SceneSettings(**how))
 
 
-def seen(last_burst: int = 0) -> Any:
+def seen(last_burst: int = 0, mode: str = "IW") -> Any:
     """Return True ``(line, sample)`` of the lattice wherever a burst is valid.
 
     Bursts get narrower; with ``last_burst`` all are as narrow as that one.
     """
-    lattice = np.zeros(slc.EXTENT, bool)
-    for index in range(3):
+    lattice = np.zeros(slc.extent(mode), bool)
+    for index in range(slc.SWATHS[mode]):
         for burst, top in enumerate(slc.tops(index)):
             first, last = (
                 sample + index * slc.REACH for sample in slc.valid(max(burst, last_burst))
@@ -62,15 +63,18 @@ def means(values: Any, down: int) -> Any:
     return whole.reshape(rows, down, cols, ACROSS).mean(axis=(1, 3))
 
 
-def test_no_line_or_sample_is_missing_or_there_twice(tmp_path: Path) -> None:
-    source = read(slc.write_slc(tmp_path, ramp, speckle=False), calibration="none").source
-    power = source[:, :, :][0]
-    may, must = (means(seen(burst), 1)[:, : power.shape[1]] for burst in (0, 2))
+@pytest.mark.parametrize("mode", slc.SWATHS)
+def test_no_line_or_sample_is_missing_or_there_twice(mode: str, tmp_path: Path) -> None:
+    safe = slc.write_slc(tmp_path, ramp, mode=mode, speckle=False)
+    power = read(safe, calibration="none").source[:, :, :][0]
+    rows, cols = power.shape
+    may, must = (means(seen(burst, mode), DOWN[mode])[:rows, :cols] for burst in (0, 2))
     assert not np.isfinite(power[may < 0.5]).any()
     assert np.isfinite(power[must >= 0.5]).all()
     whole = np.isfinite(power) & (must == 1)
-    assert whole.mean() > 0.7
-    expected = means(ramp(*np.mgrid[: slc.EXTENT[0], : slc.EXTENT[1]]), 1)[:, : power.shape[1]]
+    assert whole.mean() > 0.65
+    lines, samples = slc.extent(mode)
+    expected = means(ramp(*np.mgrid[:lines, :samples]), DOWN[mode])[:rows, :cols]
     np.testing.assert_allclose(power[whole], expected[whole], rtol=1e-6)
     ragged = np.isfinite(power)  # along its edges a pixel is the mean of a part; no glare in it
     np.testing.assert_allclose(power[ragged], expected[ragged], rtol=0.01)
@@ -83,7 +87,7 @@ def test_stripmap_is_one_piece(tmp_path: Path) -> None:
     np.testing.assert_allclose(radar.source[:, :, :][0], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["IW", "S4"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("quantity", ["gamma0", "sigma0", "beta0"])
 def test_the_mean_is_kept(mode: str, quantity: str, tmp_path: Path) -> None:
     safe = slc.write_slc(tmp_path, lambda line, _: 0.1 + 0 * line, mode=mode, calibrated=True)
@@ -93,7 +97,7 @@ def test_the_mean_is_kept(mode: str, quantity: str, tmp_path: Path) -> None:
     assert scene.attrs["quantity"] == quantity
 
 
-@pytest.mark.parametrize("mode", ["IW", "S4"])
+@pytest.mark.parametrize("mode", MODES)
 def test_the_looks_are_as_stated(mode: str, tmp_path: Path) -> None:
     safe = slc.write_slc(tmp_path, lambda line, _: 2e4 + 0 * line, mode=mode)
     radar_ = read(safe, calibration="none")
@@ -111,12 +115,17 @@ def test_noise_can_be_kept(tmp_path: Path) -> None:
 
 def targets(mode: str) -> list[tuple[int, int]]:
     """Return lines and pixels of means: in each sub-swath, and at its seams."""
-    if mode != "IW":
+    if mode == "S4":
         return [(20, 13), (100, 106)]
+    if mode == "EW":
+        inner = [(30, 50), (70, 135), (110, 220), (150, 305), (210, 390)]
+        return [*inner, (67, 50), (70, 92), (110, 178), (150, 263), (190, 348)]
     return [(60, 25), (133, 50), (219, 88), (138, 88), (220, 135), (300, 173), (258, 220)]
 
 
-@pytest.mark.parametrize(("mode", "relief"), [("IW", 0.0), ("IW", 400.0), ("S4", 0.0)])
+@pytest.mark.parametrize(
+    ("mode", "relief"), [("IW", 0.0), ("IW", 400.0), ("EW", 400.0), ("S4", 0.0)]
+)
 def test_point_targets_lie_on_their_coordinates(mode: str, relief: float, tmp_path: Path) -> None:
     echoes = targets(mode)
 
@@ -128,34 +137,35 @@ def test_point_targets_lie_on_their_coordinates(mode: str, relief: float, tmp_pa
 
     safe = slc.write_slc(tmp_path, power, mode=mode, speckle=False, relief=relief)
     scene = open_scene(safe, calibration="none")
+    around = 3 * PIXEL[mode]
     to_map = Transformer.from_crs("EPSG:4326", str(scene.odc.geobox.crs), always_xy=True)
     for row, col in echoes:
         line, sample = (row + 0.5) * DOWN[mode] - 0.5, (col + 0.5) * ACROSS - 0.5
         up = slc.height(line, sample, relief)
         lon, lat = radar.place_on(slc.model(mode), slc.CENTRE, line, sample, up)
         x, y = to_map.transform(float(lon), float(lat))
-        near = scene.sel(x=slice(x - 40, x + 40), y=slice(y + 40, y - 40))[0]
+        near = scene.sel(x=slice(x - around, x + around), y=slice(y + around, y - around))[0]
         weight = np.maximum(near.values - 1e4, 0)
         assert weight.max() > 1e7, (row, col)
         east = float((weight * near.x.values).sum() / weight.sum())
         north = float((weight * near.y.values[:, None]).sum() / weight.sum())
-        assert max(abs(east - x), abs(north - y)) < 7, (row, col)  # half a pixel of 14 m
+        assert max(abs(east - x), abs(north - y)) < PIXEL[mode] / 2, (row, col)
 
 
-@pytest.mark.parametrize("relief", [0.0, 400.0])
+@pytest.mark.parametrize(("mode", "relief"), [("IW", 0.0), ("IW", 400.0), ("EW", 400.0)])
 def test_its_grid_and_its_orbit_say_what_those_of_one_piece_say(
-    relief: float, tmp_path: Path
+    mode: str, relief: float, tmp_path: Path
 ) -> None:
-    radar_ = read(slc.write_slc(tmp_path, ramp, relief=relief))
-    line, sample = np.argwhere(seen())[::500].T.astype(float)
+    radar_ = read(slc.write_slc(tmp_path, ramp, mode=mode, relief=relief))
+    line, sample = np.argwhere(seen(mode=mode))[::500].T.astype(float)
     up = slc.height(line, sample, relief)
-    lon, lat = radar.place_on(slc.model(), slc.CENTRE, line, sample, up)
+    lon, lat = radar.place_on(slc.model(mode), slc.CENTRE, line, sample, up)
     assert radar_.model is not None
     row, col = radar_.model.locate(lon, lat, up)
-    np.testing.assert_allclose(row, line, atol=2e-3)
+    np.testing.assert_allclose(row, (line + 0.5) / DOWN[mode] - 0.5, atol=2e-3)
     np.testing.assert_allclose(col, (sample + 0.5) / ACROSS - 0.5, atol=2e-3)
     row, col = GridGeometry(radar_.grid).locate(lon, lat)
-    np.testing.assert_allclose(row, line, atol=0.05)
+    np.testing.assert_allclose(row, (line + 0.5) / DOWN[mode] - 0.5, atol=0.05)
     np.testing.assert_allclose(col, (sample + 0.5) / ACROSS - 0.5, atol=0.05)
 
 
@@ -308,8 +318,22 @@ def test_modes_and_bands_that_are_not_there(tmp_path: Path) -> None:
     for file in sorted(safe.rglob("*s1a-s4-*")):
         file.rename(file.with_name(file.name.replace("-s4-", "-wv1-")))
     with pytest.raises(
-        SceneError, match=r"an SLC product of WV1: only IW .* are read: give the GRD"
+        SceneError, match="20 km wide and 100 km apart, make no map: give IW, EW or"
     ):
+        open_scene(safe)
+
+
+def test_sub_swaths_of_two_modes_are_no_product(tmp_path: Path) -> None:
+    safe = slc.write_slc(tmp_path, ramp, mode="EW", speckle=False)
+    for file in sorted(safe.rglob("*s1a-ew2-*")):
+        file.rename(file.with_name(file.name.replace("-ew2-", "-iw2-")))
+    with pytest.raises(
+        SceneError, match=r"an SLC product of EW1, EW3, EW4, EW5, IW2: IW .* are read"
+    ):
+        open_scene(safe)
+    for file in sorted(safe.rglob("*s1a-iw2-*")):
+        file.unlink()
+    with pytest.raises(SceneError, match="the sub-swath EW2 is missing in vv: fetch the whole"):
         open_scene(safe)
 
 

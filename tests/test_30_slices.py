@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simulated_radar as radar
 import simulated_safe as s1
+import simulated_slc as slc
 
 from sar2opt.errors import SceneError
-from sar2opt.scenes import open_scene, scene_files, scene_info
+from sar2opt.scenes import open_scene, open_with_terrain, scene_files, scene_info
 
 OVERLAP = 40  # lines
 
@@ -62,3 +64,24 @@ def test_products_of_two_passes_are_refused(folder: Path) -> None:
         file.write_text(text)
     with pytest.raises(SceneError, match=r"mixed passes .S1A orbit 39156, S1A orbit 39331."):
         open_scene(folder)
+
+
+def test_slices_see_the_terrain_as_one_product_does(tmp_path: Path) -> None:
+    how = {"mode": "S4", "speckle": False, "calibrated": True}
+    for folder, part in (("one", (0, 360)), ("two", (0, 200)), ("two", (150, 360))):
+        slc.write_slc(tmp_path / folder, lambda line, _: 0.1 + 0 * line, cut=slice(*part), **how)
+    row, col = np.mgrid[:400, :400]
+    peak = np.maximum(0, 600 - 30 * np.hypot(row - 200, col - 200))  # steep enough to be layover
+    dem = radar.write_dem(tmp_path / "dem.tif", peak, slc.CENTRE)
+    (_, one), (_, two) = (open_with_terrain(tmp_path / it, dem=dem) for it in ("one", "two"))
+    assert one is not None
+    assert two is not None
+    assert set(np.unique(one[1].values[np.isfinite(one[1].values)])) >= {0, 1}
+    joined = two.reindex_like(one, method="nearest", tolerance=1e-3)
+    known = np.isfinite(one.values)
+    assert known.mean() > 0.5
+    np.testing.assert_allclose(joined.values[known], one.values[known], atol=1e-3)
+    part = open_with_terrain(tmp_path / "two", dem=dem, chunks=37)[1]
+    np.testing.assert_allclose(part.values, two.values, atol=0.05)  # as of one product: GDAL
+    assert two.attrs["quantity"] == "terrain"
+    assert open_with_terrain(tmp_path / "two")[1] is None

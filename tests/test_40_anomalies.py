@@ -24,8 +24,10 @@ from sar2opt.overlay import (
     read_allow,
     read_reference,
     reference_disagreement,
+    strongest,
 )
-from sar2opt.sar.clutter import ca_cfar, ca_cfar_factor, ring_cells
+from sar2opt.sar.clutter import ca_cfar, ca_cfar_factor, ca_cfar_tail, ring_cells
+from sar2opt.sar.clutter_laws import Law
 
 NAMES = ("water", "trees", "crops", "built_up")
 UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4100000.0)
@@ -83,6 +85,38 @@ def test_what_is_detected_and_its_rank_outlive_the_byte(ratios) -> None:
     assert (np.diff(code.astype(int)) >= 0).all()
     apart = (ratio[1:] > 1.06 * ratio[:-1]) & (ratio[:-1] > 1) & (ratio[1:] < 1e5)
     assert (np.diff(decode_ratio(code))[apart] > 0).all()
+
+
+def test_a_target_says_how_likely_chance_is() -> None:
+    raster = np.zeros((9, 40), np.uint8)
+    raster[4, 4:40:8] = encode_ratio(np.array([1.001, 1.2, 2, 30, 9e4], np.float32))
+    law, cells = Law("gamma", 1.0, 4.4), ring_cells(9, 20)
+    for tail, factor in (
+        (law.tail, law.factor(1e-7)),
+        (lambda ratio: ca_cfar_tail(ratio, 4.4, cells), ca_cfar_factor(1e-7, 4.4, cells)),
+    ):
+        table = bright(raster, factor=factor, tail=tail).sort_values("score")
+        p = table["p_value"].to_numpy()
+        assert p[0] == pytest.approx(1e-7)
+        # a step of 0.2 dB, and never said to be clearer than it is
+        assert tail(1.2 * factor) <= p[1] <= tail(1.2 * factor * 10**-0.02)
+        assert p[2:].tolist() == [1e-12] * 3
+    assert bright(raster)["p_value"].isna().all()
+
+
+def test_of_each_kind_the_strongest_are_kept() -> None:
+    raster = np.zeros((9, 40), np.uint8)
+    raster[4, 4:40:8] = (10, 20, 30, 40, 50)
+    table = bright(raster)
+    other = table.assign(kind="change", score=table["score"] / 2)
+    both = concat([table, other], table.crs)
+    kept = strongest(both, 2)
+    assert kept["kind"].value_counts().to_dict() == {"bright_target": 2, "change": 2}
+    assert kept["score"].tolist() == pytest.approx(
+        sorted([*table["score"][:2], *other["score"][:2]], reverse=True)
+    )
+    assert len(strongest(both, 0)) == 10
+    assert len(strongest(empty_anomalies("EPSG:32611"), 2)) == 0
 
 
 def test_the_strongest_targets_do_not_tie() -> None:
@@ -179,6 +213,7 @@ def test_wrong_tags_in_a_reference_class_are_reported() -> None:
         assert tuple(table.columns) == ANOMALY_COLUMNS
     unsure = disagreement(tags, layer)
     assert unsure["score"].tolist() == [0.5]
+    assert (unsure["tag"][0], unsure["expected"][0]) == ("built_up", "forest")
     assert unsure["reason"][0].startswith("Tagged built_up where the reference layer says forest")
     assert len(disagreement(tags, layer, min_area_m2=31000)) == 0
 

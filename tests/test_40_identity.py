@@ -12,9 +12,16 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from sar2opt.errors import LayerError
-from sar2opt.overlay import NO_TAG, encode_power, keep_ids, read_earlier, tags_to_objects
+from sar2opt.overlay import (
+    NO_TAG,
+    keep_anomaly_ids,
+    keep_ids,
+    read_earlier,
+    read_known,
+    tags_to_objects,
+)
 from sar2opt.overlay.extents import extents
-from sar2opt.overlay.power_codes import mean_db, summable
+from sar2opt.sar.power_codes import encode_power
 
 NAMES = ("water", "trees", "crops", "built_up")
 UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4100000.0)
@@ -162,9 +169,43 @@ def test_objects_tell_the_mean_of_power_and_not_of_decibels() -> None:
     assert tags_to_objects(tags, GRID, NAMES)["backscatter_db"].isna().all()
 
 
-def test_power_is_packed_within_its_range() -> None:
-    code = encode_power(np.array([np.nan, 0, 1e-9, 1.0, 1e9]), 0.0)
-    assert code.tolist() == [0, 1, 1, 161, 255]
-    one = np.array([1])
-    assert mean_db(summable(code[3:4]), one, 0.0) == pytest.approx(0.0, abs=1e-3)
-    assert np.isnan(mean_db(summable(code[:1]), one, 0.0)).all()
+# ---- anomalies over dates ------------------------------------------------------------------------
+
+
+def flags(day, *places):
+    """Anomalies of a scene of a day: (kind, left, bottom, side) in metres."""
+    shapes = [shapely.box(x, y, x + side, y + side) for _, x, y, side in places]
+    rows = {"id": [f"{day}-{number}" for number in range(len(places))],
+            "kind": [place[0] for place in places]}  # fmt: skip
+    return gpd.GeoDataFrame(rows, geometry=shapes, crs="EPSG:32611")
+
+
+MAY, JUNE, JULY = "2024-05-01T00:00:00Z", "2024-06-01T00:00:00Z", "2024-07-01T00:00:00Z"
+
+
+def test_an_anomaly_that_stays_keeps_its_id_and_says_since_when() -> None:
+    may, none = keep_anomaly_ids(flags("may", ("bright_target", 0, 0, 40)), None, MAY)
+    assert (may["first_seen"].tolist(), none) == ([MAY], 0)
+    now = flags("june", ("bright_target", 5, 5, 40), ("low_trust", 0, 0, 40))
+    june, kept = keep_anomaly_ids(now, may, JUNE)
+    assert kept == 1
+    assert june["id"].tolist() == ["may-0", "june-1"]  # another kind is another anomaly
+    assert june["first_seen"].tolist() == [MAY, JUNE]
+    july, kept = keep_anomaly_ids(flags("july", ("bright_target", 10, 10, 40)), june, JULY)
+    assert (kept, july["id"].item(), july["first_seen"].item()) == (1, "may-0", MAY)
+    empty, kept = keep_anomaly_ids(flags("july"), june, JULY)
+    assert (len(empty), kept, "first_seen" in empty) == (0, 0, True)
+
+
+def test_an_earlier_layer_that_does_not_say_since_when_has_the_date_of_its_scene(
+    tmp_path: Path,
+) -> None:
+    path, place = tmp_path / "may.gpkg", ("missing", 0, 0, 40)
+    flags("may", place).to_file(path, layer="anomalies")
+    with pytest.raises(LayerError, match="does not say of which date it is"):
+        read_known(path)
+    dated = gpd.GeoDataFrame({"acquired": [MAY]}, geometry=[shapely.box(0, 0, 9, 9)])
+    dated.set_crs("EPSG:32611").to_file(path, layer="footprint")
+    assert read_known(path)["first_seen"].tolist() == [MAY]
+    flags("may", place).assign(first_seen=JUNE).to_file(path, layer="anomalies")
+    assert read_known(path)["first_seen"].tolist() == [JUNE]

@@ -21,7 +21,8 @@ from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.pair_build import PairsSettings
 from sar2opt.training.pair_set import read_set
 from sar2opt.training.registration import move
-from sar2opt.training.sources import SourceSettings, read_scene_pairs
+from sar2opt.training.source_settings import SourceSettings
+from sar2opt.training.sources import read_scene_pairs
 
 Cli = Callable[..., tuple[int, str, str]]
 CHIPS = r"""

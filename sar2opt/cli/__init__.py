@@ -28,7 +28,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def options(
+def every_command(
     debug: Annotated[bool, typer.Option(help="show the traceback of an error")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="results and errors only")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="the log, on stderr")] = False,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from sar2opt.cli.console import AsJson, bars_of_progress, command_line, out, tell
+from sar2opt.cli import options
+from sar2opt.cli.console import bars_of_progress, command_line, out, tell
 from sar2opt.config import RunConfig, load_config
 from sar2opt.errors import SceneError
 
@@ -26,16 +27,14 @@ def batch(
     scenes: Annotated[
         Path, typer.Argument(help="folder of scenes, or a pattern", show_default=False)
     ],
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="products land in OUT/SCENE/")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML; 'sar2opt config' prints one")] = None,
-    look: Annotated[str | None, typer.Option(help="natural, clear, vivid or grey")] = None,
+    folder: options.Folder = None,
+    config: options.Config = None,
+    look: options.Look = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="go on with scenes that come later; Ctrl-C ends it")
     ] = False,
-    overwrite: Annotated[bool | None, typer.Option("--overwrite", help="replace products")] = None,
-    as_json: AsJson = False,
+    overwrite: options.ReplaceProducts = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Make all products of many scenes; one that fails does not stop the rest."""
     from sar2opt.pipeline.batch import check_names, run_one, scenes_of
@@ -43,7 +42,7 @@ def batch(
     settings = load_config(
         config,
         RunConfig,
-        {"output.folder": folder, "output.overwrite": overwrite, "translate.look": look},
+        {"output.folder": folder, "output.overwrite": overwrite or None, "translate.look": look},
     )
     command = command_line()
     outcomes: dict[Path, Outcome] = {}

@@ -1,4 +1,4 @@
-"""What all commands share: where they print, the log, the bars of progress, the devices."""
+"""What all commands share: where they print, the log, the bars of progress."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,7 +22,6 @@ from rich.progress import (
 
 from sar2opt.errors import OutputError
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 log = logging.getLogger("sar2opt.cli")
 
 # what is printed holds names of files, which are no markup, and which no line break may split
@@ -68,12 +65,9 @@ def tell(sentence: str) -> None:
         err.print(sentence)
 
 
-class Device(StrEnum):
-    """Where the nets run."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
+def tell_assumption(sentence: str) -> None:
+    """Print what was assumed, beside what is printed for programs."""
+    tell(f"assumed: {sentence}")
 
 
 @contextmanager

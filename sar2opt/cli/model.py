@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sar2opt.cli.console import Device, bars_of_progress, err, out, plain
+from sar2opt.cli.console import bars_of_progress, err, out, plain
+from sar2opt.cli.options import Device
 
 models_app = typer.Typer(pretty_exceptions_enable=False)
 pairs_app = typer.Typer(help="Sets of pairs to train on.", no_args_is_help=True)

@@ -3,78 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from sar2opt.cli.console import Device, bars_of_progress, command_line, out
-from sar2opt.cli.scene import (
-    Allow,
-    Aoi,
-    Before,
-    Calibration,
-    Column,
-    Crs,
-    Dem,
-    Evidence,
-    Expect,
-    Geocode,
-    Join,
-    Like,
-    Nodata,
-    Noise,
-    On,
-    Polarisation,
-    Reference,
-    Resolution,
-    Scale,
-    SceneFile,
-    Tolerance,
-    asked_of_anomalies,
-    asked_of_scene,
-    tell_assumption,
-)
+from sar2opt.cli import options
+from sar2opt.cli.console import bars_of_progress, command_line, out, tell_assumption
 from sar2opt.config import ObjectSettings, RunConfig, load_config, parse_config
-
-Config = Annotated[Path | None, typer.Option(help="TOML; 'sar2opt config' prints one")]
-Tagger = Annotated[str | None, typer.Option(help="tagger: name or .safetensors")]
-Geopackage = Annotated[
-    Path, typer.Option("--out", help="GeoPackage to write (.gpkg)", show_default=False)
-]
-Workers = Annotated[int | None, typer.Option(min=0, help="threads; 0 is one a core")]
-Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="replace the file")]
 
 
 def tag(
-    scene: SceneFile,
-    file: Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)],
-    config: Config = None,
-    tagger: Tagger = None,
-    scale: Scale = None,
-    polarisation: Polarisation = None,
-    nodata: Nodata = None,
-    aoi: Aoi = None,
-    calibration: Calibration = None,
-    noise: Noise = None,
-    geocode: Geocode = None,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    like: Like = None,
-    dem: Dem = None,
-    device: Annotated[Device | None, typer.Option(help="where the net runs")] = None,
-    workers: Workers = None,
-    overwrite: Overwrite = None,
+    scene: options.SceneFile,
+    file: options.Geotiff,
+    config: options.Config = None,
+    tagger: options.Tagger = None,
+    scale: options.Scale = None,
+    polarisation: options.Polarisation = None,
+    nodata: options.Nodata = None,
+    aoi: options.Aoi = None,
+    calibration: options.Calibration = None,
+    noise: options.Noise = None,
+    geocode: options.Geocode = None,
+    crs: options.Crs = None,
+    resolution: options.Resolution = None,
+    like: options.Like = None,
+    dem: options.Dem = None,
+    device: options.NetsOn = None,
+    workers: options.Workers = None,
+    overwrite: options.ReplaceFile = False,
 ) -> None:
     """Write the land cover of a scene, and beside it the probability of each pixel's tag."""
     from sar2opt.pipeline import tag_scene
     from sar2opt.products.classes import CLASSES
 
-    opened = asked_of_scene(
+    opened = options.asked_of_scene(
         path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
         calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
         like=like, dem=dem,
     )  # fmt: skip
-    settings = _settings(config, opened, tagger, device, workers, overwrite)
+    how = options.asked_of_engine(device, workers, overwrite=overwrite)
+    settings = load_config(config, RunConfig, opened | how | {"tag.model": tagger})
     with bars_of_progress() as progress:
         counts = tag_scene(
             settings, file, progress=progress, tell=tell_assumption, command=command_line()
@@ -86,7 +54,7 @@ def tag(
 
 def objects(
     tags: Annotated[Path, typer.Argument(help="raster of tags", show_default=False)],
-    file: Geopackage,
+    file: options.Geopackage,
     scene: Annotated[
         Path | None, typer.Option(help="scene whose mean backscatter each object tells")
     ] = None,
@@ -97,7 +65,7 @@ def objects(
         ),
     ] = None,
     min_area: Annotated[
-        float | None, typer.Option(min=0, help="smaller objects are left out, m2")
+        float | None, typer.Option(min=0, help="smaller ones are no objects, m2")
     ] = None,
     max_hole: Annotated[
         float | None, typer.Option(min=0, help="smaller holes are filled, m2")
@@ -105,16 +73,26 @@ def objects(
     smooth: Annotated[
         bool | None, typer.Option("--smooth/--stairs", help="outlines along pixels, or without")
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
+    fill: Annotated[
+        bool | None,
+        typer.Option("--fill/--gaps", help="what is smaller goes to a neighbour, or leaves a gap"),
+    ] = None,
+    rectangles: Annotated[
+        list[str] | None,
+        typer.Option(help="tag whose objects become rectangles where one fits; may be repeated"),
+    ] = None,
+    workers: options.Workers = None,
+    overwrite: options.ReplaceFile = False,
 ) -> None:
     """Outline the areas of one tag of a raster, as polygons with their attributes."""
     from sar2opt.vectorise import ObjectsJob, tags_file_to_objects
 
-    given = {"before": before, "min_area_m2": min_area, "max_hole_m2": max_hole, "smooth": smooth}
-    wanted = {name: value for name, value in given.items() if value is not None}
+    wanted = options.given(
+        before=before, min_area_m2=min_area, max_hole_m2=max_hole, smooth=smooth, fill=fill,
+        rectangles=tuple(rectangles) if rectangles else None,
+    )  # fmt: skip
     settings = parse_config(wanted, ObjectSettings, "options")
-    job = ObjectsJob(tags, file, scene, settings, overwrite, workers, command_line())
+    job = ObjectsJob(tags, file, scene, settings, overwrite, workers or 0, command_line())
     with bars_of_progress() as progress:
         found = tags_file_to_objects(job, progress=progress, tell=tell_assumption)
     kinds = ", ".join(f"{tag} {count}" for tag, count in found["tag"].value_counts().items())
@@ -124,48 +102,55 @@ def objects(
 
 
 def anomalies(
-    scene: SceneFile,
-    file: Geopackage,
-    config: Config = None,
-    before: Before = None,
-    reference: Reference = None,
-    column: Column = None,
-    allow: Allow = None,
-    expect: Expect = None,
-    join: Join = None,
-    on: On = None,
-    tolerance: Tolerance = None,
-    evidence: Evidence = None,
-    tagger: Tagger = None,
-    scale: Scale = None,
-    polarisation: Polarisation = None,
-    nodata: Nodata = None,
-    aoi: Aoi = None,
-    calibration: Calibration = None,
-    noise: Noise = None,
-    geocode: Geocode = None,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    like: Like = None,
-    dem: Dem = None,
-    device: Annotated[Device | None, typer.Option(help="where the net runs")] = None,
-    workers: Workers = None,
-    overwrite: Overwrite = None,
+    scene: options.SceneFile,
+    file: options.Geopackage,
+    config: options.Config = None,
+    before: options.Before = None,
+    reference: options.Reference = None,
+    column: options.Column = None,
+    allow: options.Allow = None,
+    expect: options.Expect = None,
+    join: options.Join = None,
+    on: options.On = None,
+    tolerance: options.Tolerance = None,
+    known: options.Known = None,
+    low_trust: options.LowTrust = None,
+    most: options.Most = None,
+    evidence: options.Evidence = None,
+    tagger: options.Tagger = None,
+    scale: options.Scale = None,
+    polarisation: options.Polarisation = None,
+    nodata: options.Nodata = None,
+    aoi: options.Aoi = None,
+    calibration: options.Calibration = None,
+    noise: options.Noise = None,
+    geocode: options.Geocode = None,
+    crs: options.Crs = None,
+    resolution: options.Resolution = None,
+    like: options.Like = None,
+    dem: options.Dem = None,
+    device: options.NetsOn = None,
+    workers: options.Workers = None,
+    overwrite: options.ReplaceFile = False,
 ) -> None:
-    """Flag what does not belong: bright targets, changes, what a register does not allow."""
+    """Flag what does not belong: bright targets, changes, what a register does not allow.
+
+    Told too is where the picture of a run must not be believed; --low-trust 0 spares that.
+    """
     from sar2opt.pipeline import flag_scene
 
-    opened = asked_of_scene(
+    opened = options.asked_of_scene(
         path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
         calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
         like=like, dem=dem,
     )  # fmt: skip
-    asked = asked_of_anomalies(
+    asked = options.asked_of_anomalies(
         before=before, reference=reference, column=column, allow=allow, expect=expect, join=join,
-        on=on, tolerance_m=tolerance,
+        on=on, tolerance_m=tolerance, low_trust=low_trust, most=most, known=known,
     )  # fmt: skip
-    given = opened | asked | {"output.evidence": evidence}
-    settings = _settings(config, given, tagger, device, workers, overwrite)
+    how = options.asked_of_engine(device, workers, overwrite=overwrite)
+    more = {"tag.model": tagger, "output.evidence": evidence}
+    settings = load_config(config, RunConfig, opened | asked | how | more)
     with bars_of_progress() as progress:
         found = flag_scene(
             settings, file, progress=progress, tell=tell_assumption, command=command_line()
@@ -174,20 +159,3 @@ def anomalies(
     out.print(f"{file}: {len(found)} anomalies{': ' if kinds else ''}{kinds}")
     if found.empty:
         out.print("nothing was flagged; that is no proof that there is nothing")
-
-
-def _settings(
-    config: Path | None,
-    given: dict[str, Any],
-    tagger: str | None,
-    device: Device | None,
-    workers: int | None,
-    overwrite: bool | None,
-) -> RunConfig:
-    more = {
-        "tag.model": tagger,
-        "engine.device": device.value if device else None,
-        "engine.workers": workers,
-        "output.overwrite": overwrite,
-    }
-    return load_config(config, RunConfig, given | more)

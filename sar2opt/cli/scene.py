@@ -4,103 +4,56 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from sar2opt.cli.console import AsJson, Device, bars_of_progress, command_line, out, plain, tell
+from sar2opt.cli import options
+from sar2opt.cli.console import bars_of_progress, command_line, out, plain, tell_assumption
 from sar2opt.cli.summary import say
-from sar2opt.config import DESPECKLE, RunConfig, default_toml, load_config
-
-SceneFile = Annotated[
-    Path,
-    typer.Argument(
-        help="SAR scene: GeoTIFF, Sentinel-1 (.SAFE or .zip), PALSAR .tar.gz, a folder or a "
-        "pattern of GeoTIFFs of one pass, or a STAC item (file or address)",
-        show_default=False,
-    ),
-]
-Scale = Annotated[
-    str | None,
-    typer.Option(
-        help="auto, power, amplitude, dB, display-amplitude (8 bit) or display-dB (8 bit)"
-    ),
-]
-Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
-Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
-_FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
-Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
-Calibration = Annotated[
-    str | None, typer.Option(help="Sentinel-1: auto (gamma0), sigma0, gamma0, beta0 or none")
-]
-Noise = Annotated[str | None, typer.Option(help="thermal noise of Sentinel-1: subtract or keep")]
-Geocode = Annotated[
-    str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
-]
-Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
-Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
-Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
-Before = Annotated[
-    list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
-]
-Reference = Annotated[Path | None, typer.Option(help="vector layer of what should be")]
-Column = Annotated[str | None, typer.Option(help="its column with the class")]
-Allow = Annotated[Path | None, typer.Option(help="TOML: class = [tags]")]
-Expect = Annotated[
-    Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
-]
-Join = Annotated[
-    Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
-]
-On = Annotated[str | None, typer.Option(help="column that both have: parcel_id")]
-Tolerance = Annotated[
-    float | None, typer.Option(help="metres beside the edge of a feature that are not judged")
-]
-Evidence = Annotated[
-    int | None, typer.Option(min=0, help="of so many anomalies, two small pictures each")
-]
-Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
+from sar2opt.config import RunConfig, default_toml, load_config
 
 
 def run(
-    scene: SceneFile,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="products land in OUT/SCENE/")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML; 'sar2opt config' prints one")] = None,
-    look: Annotated[str | None, typer.Option(help="natural, clear, vivid or grey")] = None,
-    scale: Scale = None,
-    polarisation: Polarisation = None,
-    nodata: Nodata = None,
-    aoi: Aoi = None,
-    calibration: Calibration = None,
-    noise: Noise = None,
-    geocode: Geocode = None,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    like: Like = None,
-    dem: Dem = None,
+    scene: options.SceneFile,
+    folder: options.Folder = None,
+    config: options.Config = None,
+    look: options.Look = None,
+    scale: options.Scale = None,
+    polarisation: options.Polarisation = None,
+    nodata: options.Nodata = None,
+    aoi: options.Aoi = None,
+    calibration: options.Calibration = None,
+    noise: options.Noise = None,
+    geocode: options.Geocode = None,
+    crs: options.Crs = None,
+    resolution: options.Resolution = None,
+    like: options.Like = None,
+    dem: options.Dem = None,
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
-    tagger: Annotated[str | None, typer.Option(help="tagger: name or .safetensors")] = None,
-    despeckle: Annotated[str | None, typer.Option(help=_FILTERS)] = None,
-    before: Before = None,
-    reference: Reference = None,
-    column: Column = None,
-    allow: Allow = None,
-    expect: Expect = None,
-    join: Join = None,
+    tagger: options.Tagger = None,
+    despeckle: Annotated[str | None, typer.Option(help=options.FILTERS)] = None,
+    before: options.Before = None,
+    reference: options.Reference = None,
+    column: options.Column = None,
+    allow: options.Allow = None,
+    expect: options.Expect = None,
+    join: options.Join = None,
     before_objects: Annotated[
         Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
     ] = None,
-    on: On = None,
-    tolerance: Tolerance = None,
-    evidence: Evidence = None,
-    device: Annotated[Device | None, typer.Option(help="where the nets run")] = None,
-    workers: Annotated[int | None, typer.Option(help="threads; 0 is one a core")] = None,
+    known: options.Known = None,
+    on: options.On = None,
+    tolerance: options.Tolerance = None,
+    low_trust: options.LowTrust = None,
+    most: options.Most = None,
+    evidence: options.Evidence = None,
+    device: options.NetsOn = None,
+    workers: options.Workers = None,
     scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
-    overwrite: Annotated[bool | None, typer.Option("--overwrite", help="replace products")] = None,
-    as_json: AsJson = False,
+    overwrite: options.ReplaceProducts = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Make all products of a scene."""
     from sar2opt.pipeline import run as run_pipeline
@@ -109,7 +62,7 @@ def run(
         config,
         RunConfig,
         {
-            **asked_of_scene(
+            **options.asked_of_scene(
                 path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
                 calibration=calibration, noise=noise, geocode=geocode, crs=crs,
                 resolution=resolution, like=like, dem=dem,
@@ -118,17 +71,16 @@ def run(
             "translate.model": model,
             "translate.look": look,
             "tag.model": tagger,
-            **asked_of_anomalies(
+            **options.asked_of_anomalies(
                 before=before, reference=reference, column=column, allow=allow, expect=expect,
-                join=join, on=on, tolerance_m=tolerance,
+                join=join, on=on, tolerance_m=tolerance, low_trust=low_trust, most=most,
+                known=known,
             ),
             "objects.before": before_objects,
             "output.evidence": evidence,
-            "engine.device": device.value if device else None,
-            "engine.workers": workers,
+            **options.asked_of_engine(device, workers, overwrite=overwrite),
             "engine.scheduler": scheduler,
             "output.folder": folder,
-            "output.overwrite": overwrite,
         },
     )  # fmt: skip
     with bars_of_progress() as progress:
@@ -139,24 +91,24 @@ def run(
 
 
 def info(
-    scene: SceneFile,
-    scale: Scale = None,
-    polarisation: Polarisation = None,
-    nodata: Nodata = None,
-    aoi: Aoi = None,
-    calibration: Calibration = None,
-    noise: Noise = None,
-    geocode: Geocode = None,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    like: Like = None,
-    dem: Dem = None,
-    as_json: AsJson = False,
+    scene: options.SceneFile,
+    scale: options.Scale = None,
+    polarisation: options.Polarisation = None,
+    nodata: options.Nodata = None,
+    aoi: options.Aoi = None,
+    calibration: options.Calibration = None,
+    noise: options.Noise = None,
+    geocode: options.Geocode = None,
+    crs: options.Crs = None,
+    resolution: options.Resolution = None,
+    like: options.Like = None,
+    dem: options.Dem = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say what a scene is and what would be assumed; nothing is processed."""
     from sar2opt.scenes import scene_info
 
-    how = _given(
+    how = options.given(
         scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi, calibration=calibration,
         noise=noise, geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
     )  # fmt: skip
@@ -172,9 +124,9 @@ def info(
 
 def prepare(
     context: typer.Context,
-    scene: SceneFile,
-    out_file: Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)],
-    name: Annotated[str | None, typer.Option("--filter", help=_FILTERS)] = None,
+    scene: options.SceneFile,
+    out_file: options.Geotiff,
+    name: Annotated[str | None, typer.Option("--filter", help=options.FILTERS)] = None,
     window: Annotated[
         int | None, typer.Option(help="side of its window, odd, pixels; left out, its own")
     ] = None,
@@ -182,19 +134,19 @@ def prepare(
         str, typer.Option(help="equivalent number of looks; auto: the file's word, or estimated")
     ] = "auto",
     decibel: Annotated[bool, typer.Option("--db", help="write dB instead of linear power")] = False,
-    scale: Scale = None,
-    polarisation: Polarisation = None,
-    nodata: Nodata = None,
-    aoi: Aoi = None,
-    calibration: Calibration = None,
-    noise: Noise = None,
-    geocode: Geocode = None,
-    crs: Crs = None,
-    resolution: Resolution = None,
-    like: Like = None,
-    dem: Dem = None,
-    workers: Annotated[int, typer.Option(min=0, help="threads; 0 is one a core")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file")] = False,
+    scale: options.Scale = None,
+    polarisation: options.Polarisation = None,
+    nodata: options.Nodata = None,
+    aoi: options.Aoi = None,
+    calibration: options.Calibration = None,
+    noise: options.Noise = None,
+    geocode: options.Geocode = None,
+    crs: options.Crs = None,
+    resolution: options.Resolution = None,
+    like: options.Like = None,
+    dem: options.Dem = None,
+    workers: options.Workers = None,
+    overwrite: options.ReplaceFile = False,
 ) -> None:
     """Write a scene, calibrated and on the map, as a COG of linear power with all its bands."""
     from sar2opt.prepare import PrepareJob, prepare_scene
@@ -207,8 +159,8 @@ def prepare(
         looks=looks,
         scale="dB" if decibel else "power",
         overwrite=overwrite,
-        workers=workers,
-        how=_given(
+        workers=workers or 0,
+        how=options.given(
             scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
             calibration=calibration, noise=noise,
             geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
@@ -233,25 +185,3 @@ def synth(
 
     for path in write_samples(folder, overwrite=overwrite):
         out.print(str(path))
-
-
-def asked_of_scene(**how: Any) -> dict[str, Any]:
-    """Return the settings that options about the scene stand for."""
-    return {f"scene.{name}": value for name, value in how.items()}
-
-
-def asked_of_anomalies(before: list[Path] | None, **others: Any) -> dict[str, Any]:
-    """Return the settings that options about anomalies stand for."""
-    return {f"anomalies.{name}": value for name, value in others.items()} | {
-        "anomalies.before": before or None
-    }
-
-
-def _given(**how: Any) -> dict[str, Any]:
-    """Return how a scene is to be opened, as far as that was said."""
-    return {name: value for name, value in how.items() if value is not None}
-
-
-def tell_assumption(sentence: str) -> None:
-    """Print what was assumed, beside what is printed for programs."""
-    tell(f"assumed: {sentence}")

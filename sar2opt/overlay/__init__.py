@@ -7,14 +7,16 @@ from sar2opt.overlay.anomalies import (
     decode_ratio,
     empty_anomalies,
     encode_ratio,
+    strongest,
 )
 from sar2opt.overlay.changes import CHANGE_BANDS, changes, encode_changes, series_changes
 from sar2opt.overlay.floods import floods, is_flooded
-from sar2opt.overlay.identity import keep_ids, read_earlier
+from sar2opt.overlay.identity import keep_anomaly_ids, keep_ids, read_earlier, read_known
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows, with_sites
+from sar2opt.overlay.low_trust import low_trust, middle_trust
 from sar2opt.overlay.missing import missing_objects
 from sar2opt.overlay.objects import OBJECT_COLUMNS, tags_to_objects, with_origin
-from sar2opt.overlay.power_codes import encode_power
+from sar2opt.overlay.rectangles import check_tags, rectangular
 from sar2opt.overlay.reference import (
     read_allow,
     read_reference,
@@ -33,24 +35,30 @@ __all__ = [
     "Sites",
     "bright_targets",
     "changes",
+    "check_tags",
     "concat",
     "decode_ratio",
     "empty_anomalies",
     "encode_changes",
-    "encode_power",
     "encode_ratio",
     "floods",
     "is_flooded",
+    "keep_anomaly_ids",
     "keep_ids",
+    "low_trust",
     "match_rows",
+    "middle_trust",
     "missing_objects",
     "read_allow",
     "read_earlier",
+    "read_known",
     "read_reference",
     "read_rows",
     "read_tolerance",
+    "rectangular",
     "reference_disagreement",
     "series_changes",
+    "strongest",
     "summarise_features",
     "tags_to_objects",
     "with_origin",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -20,18 +20,21 @@ from sar2opt.raster import NO_TAG
 
 ANOMALY_COLUMNS = (
     "id",  # the same in every run
-    "kind",  # bright_target, change, flood, reference_disagreement, missing
+    "kind",  # bright_target, change, flood, reference_disagreement, missing, low_trust
     "score",  # 0 to 1, the stranger the higher
     "reason",  # one sentence for a person, with figures
     "area_m2",  # on the ground
     "pixels",
     "length_m",  # bright_target: on the ground, of the minimum rotated rectangle
     "orientation_deg",  # bright_target: of that, clockwise from north, if it is longer than wide
-    "tag",  # bright_target: of the surroundings; else of the place itself
+    "tag",  # bright_target: of the surroundings; else of the place itself, as it is found
+    "expected",  # reference_disagreement, missing: what the reference says; else nothing
     "before_db",  # change, flood: mean backscatter before and after; else nothing
     "after_db",
     "since",  # change, flood: the first date that shows the latest state
+    "p_value",  # bright_target, change, flood: chance of a pixel as clear as the clearest
     "q_value",  # change, flood: share of false ones among those as clear
+    "first_seen",  # date of the first product with this id; "" where the table is not of a product
     "lon",  # EPSG:4326, a point on the anomaly
     "lat",
     "geometry",  # in the raster's CRS
@@ -44,6 +47,7 @@ _NUMBERS = (
     "orientation_deg",
     "before_db",
     "after_db",
+    "p_value",
     "q_value",
     "lon",
     "lat",
@@ -55,6 +59,8 @@ _GAP, _REACH = 3, 10
 
 # Ratios are kept as decibels: the strongest echoes of a scene lie 40 dB above its threshold.
 _STEP_DB = 0.2
+
+LEAST_P = 1e-12  # no smaller chance is claimed: so far out, no law has been counted
 
 
 def encode_ratio(ratio: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
@@ -91,6 +97,14 @@ def concat(tables: Sequence[gpd.GeoDataFrame], crs: Any) -> gpd.GeoDataFrame:
     return table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
+def strongest(table: gpd.GeoDataFrame, most: int) -> gpd.GeoDataFrame:
+    """Return the ``most`` strongest anomalies of each kind, in their order; all of them for 0."""
+    if most == 0 or table.empty:
+        return table
+    rank = table.groupby("kind")["score"].rank(method="first", ascending=False)
+    return table[rank <= most].reset_index(drop=True)
+
+
 def anomaly_table(
     outlines: gpd.GeoDataFrame, kind: str, score: Array, tag: Sequence[str], reason: Sequence[str]
 ) -> gpd.GeoDataFrame:
@@ -114,6 +128,7 @@ def bright_targets(
     *,
     factor: float,
     false_alarm: float,
+    tail: Callable[[Array], Array] | None = None,
     tags: Any = None,
     names: Sequence[str] = (),
     min_pixels: int = 1,
@@ -127,7 +142,10 @@ def bright_targets(
     ``sar.clutter.ca_cfar``; ``factor`` and ``false_alarm`` are the threshold and the probability
     that it was made with. Pixels that touch by a corner are one target, and targets of fewer than
     ``min_pixels`` are left out. ``tags`` (uint8
-    ``(y, x)``, 255 is no data, codes index ``names``) tell what surrounds the target.
+    ``(y, x)``, 255 is no data, codes index ``names``) tell what surrounds the target. ``tail``
+    gives the probability that clutter exceeds a ratio of pixel to ring mean, such as that of the
+    law that was fitted (``sar.clutter_laws.Law.tail``); then ``p_value`` is that of the target's
+    brightest pixel, no smaller than 1e-12.
 
     The score is r / (1 + r), where r is the target's highest ratio to the threshold: 0.5 for
     what is just detected, 0.91 for ten times that. ``block``, ``workers`` and ``progress`` as for
@@ -151,7 +169,11 @@ def bright_targets(
     if tags is not None and len(table):
         codes = _surroundings(_boxes(table, geobox), tags, block)
         around = ["" if code == NO_TAG else names[code] for code in codes]
-    ratio = decode_ratio(table["peak"].to_numpy()).astype(np.float64)
+    peak = table["peak"].to_numpy()
+    if tail is not None:
+        least = np.maximum(10 ** ((_STEP_DB / 10) * (peak - 1.5)), 1)  # what rounds to this peak
+        table["p_value"] = np.clip(tail(factor * least), LEAST_P, false_alarm)
+    ratio = decode_ratio(peak).astype(np.float64)
     reasons = [
         _bright_reason(row, factor, false_alarm, tag)
         for row, tag in zip(table.itertuples(), around, strict=True)

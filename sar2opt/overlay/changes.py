@@ -76,7 +76,8 @@ def changes(
     ``tags`` and ``names`` as for ``bright_targets``: the tag is that of most of the place itself.
 
     ``before_db`` and ``after_db`` are means over the place, ``since`` the first date that shows
-    the latest state, ``q_value`` the share of false ones among pixels as clear as the clearest.
+    the latest state, ``p_value`` that of the clearest pixel, and ``q_value`` the share of false
+    ones among pixels as clear as that.
     Where backscatter fell and the tag is water, the kind is ``flood``; else it is ``change``. With
     ``flooded``, uint8 ``(y, x)`` that is 1 where a net tells floods, floods are left to that: what
     fell and lies in one for the most part is left out, and the rest is ``change``.
@@ -114,6 +115,7 @@ def changes(
         since=np.rint(since).astype(int),
         before_db=db_of_code(before, level_db),
         after_db=db_of_code(after, level_db),
+        p_value=p_of_code(table["peak"].to_numpy()),
         q_value=rates[table["peak"].to_numpy()],
     )
     around = _commonest(cover, names, len(table))
@@ -129,6 +131,11 @@ def db_of_code(code: Array, level_db: float) -> npt.NDArray[np.float64]:
     """Return the decibels that bands 3 and 4 of ``encode_changes`` stand for, or means of them."""
     decibel: npt.NDArray[np.float64] = level_db + _STEP_DB * (code - _MIDDLE)
     return decibel
+
+
+def p_of_code(code: Array) -> npt.NDArray[np.float64]:
+    """Return the largest p-value that band 1 of ``encode_changes`` stands for; NaN untested."""
+    return np.where(code > 0, np.power(10.0, -_STEP_P * (np.asarray(code, float) - 1)), np.nan)
 
 
 def series_changes(
@@ -166,7 +173,7 @@ def change_rates(found: Any, block: int) -> npt.NDArray[np.float64]:
     counts = np.zeros(256, np.int64)
     for rows, columns in windows(tuple(found.shape[1:]), block):
         counts += np.bincount(np.asarray(found[0, rows, columns]).ravel(), minlength=256)
-    p = np.power(10.0, -_STEP_P * np.arange(255))
+    p = p_of_code(np.arange(1, 256))
     return np.concatenate([[np.inf], false_discovery_rates(counts[1:], p)])
 
 

@@ -104,20 +104,16 @@ def _cut(
     under: Sequence[Array | None],
     background: int,
     min_pixels: int,
-    connectivity: int,
+    connectivity: Connectivity,
 ) -> _Piece:
     """Label a block, drop what is certainly too small, and keep what joining needs."""
-    start = np.ones(classes.shape, bool)
-    np.not_equal(classes[:, 1:], classes[:, :-1], out=start[:, 1:])
-    run = (np.cumsum(start, dtype=np.int32) - 1).reshape(classes.shape)
-    first = np.flatnonzero(start)
-    number, part = _touching(classes, start, run, background, connectivity)
+    first, run, number, part = label(classes, background, connectivity)
     code = np.zeros(number, np.int64)
     code[part] = classes.ravel()[first]
     length = np.diff(first, append=classes.size)
     pixels = np.bincount(part, length, number).astype(np.int64)
     keep = pixels >= min_pixels
-    for side in _sides(run):
+    for side in sides(run):
         keep[part[side]] = True
     keep &= code != background
     new = np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
@@ -132,12 +128,26 @@ def _cut(
     return _piece(np.stack([code, pixels, total, peak, weight])[:, keep], labels)
 
 
+def label(
+    classes: Array, background: int, connectivity: Connectivity = 4
+) -> tuple[Array, Array, int, Array]:
+    """Label a block: first pixel of each run, run of each pixel, components, component of each run.
+
+    Pixels are numbered row by row; components are numbered alike each time.
+    """
+    start = np.ones(classes.shape, bool)
+    np.not_equal(classes[:, 1:], classes[:, :-1], out=start[:, 1:])
+    run = (np.cumsum(start, dtype=np.int32) - 1).reshape(classes.shape)
+    return np.flatnonzero(start), run, *_touching(classes, start, run, background, connectivity)
+
+
 def _piece(table: Array, labels: Array) -> _Piece:
-    top, bottom, left, right = (side.copy() for side in _sides(labels))
+    top, bottom, left, right = (side.copy() for side in sides(labels))
     return _Piece(table, corners(labels), (top, bottom, left, right))
 
 
-def _sides(labels: Array) -> tuple[Array, Array, Array, Array]:
+def sides(labels: Array) -> tuple[Array, Array, Array, Array]:
+    """Return the first and the last row of a block, and its first and last column."""
     return labels[0], labels[-1], labels[:, 0], labels[:, -1]
 
 
@@ -152,7 +162,7 @@ def _touching(
     edges = [np.stack([run[:-1][same], run[1:][same]])]
     if connectivity == 8:
         edges += _diagonals(classes, run, background)
-    return _union(np.concatenate(edges, axis=1), int(run[-1, -1]) + 1)
+    return union(np.concatenate(edges, axis=1), int(run[-1, -1]) + 1)
 
 
 def _diagonals(classes: Array, run: Array, background: int) -> list[Array]:
@@ -169,7 +179,7 @@ def _diagonals(classes: Array, run: Array, background: int) -> list[Array]:
     return pairs
 
 
-def _union(edges: Array, nodes: int) -> tuple[int, Array]:
+def union(edges: Array, nodes: int) -> tuple[int, Array]:
     """Return the number of connected components of a graph, and the component of each node."""
     ones = np.ones(edges.shape[1], np.int8)
     graph = coo_array((ones, (edges[0], edges[1])), shape=(nodes, nodes))
@@ -192,7 +202,7 @@ def _join(
         [p.table for p in pieces], axis=1
     )
     pairs = _pairs(across, code, connectivity) + _pairs(down, code, connectivity)
-    number, whole = _union(np.concatenate(pairs, axis=1), len(code))
+    number, whole = union(np.concatenate(pairs, axis=1), len(code))
     pixels = np.bincount(whole, part_pixels, number).astype(np.int64)
     keep = pixels >= min_pixels
     new = np.where(keep, np.cumsum(keep) - 1, -1)

@@ -10,7 +10,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from sar2opt.overlay.anomalies import anomaly_table, area_in_words
-from sar2opt.overlay.changes import band_reader, db_of_code
+from sar2opt.overlay.changes import band_reader, db_of_code, p_of_code
 from sar2opt.overlay.components import Components, Progress, Read, find_components
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
@@ -40,6 +40,8 @@ def floods(
     ``flooded`` is uint8 ``(y, x)``: the probability in percent, 255 is no data. ``found`` and
     ``level_db`` as for ``changes``, for what backscatter did; ``dates`` are the two that the net
     compared. The score is the mean probability; there is no q-value, as the net is no test.
+    ``p_value`` is what the test of changes says of the place's clearest pixel: 1 where backscatter
+    moved by less than that counts, NaN where nothing was tested.
     ``doubt`` says why scores are halved. ``min_pixels``, ``block``, ``workers`` and ``progress`` as
     for ``changes``. Raises ``ConventionError`` when shapes differ.
     """
@@ -62,8 +64,12 @@ def floods(
     table, order = outline_numbered(sure, geobox, workers=workers)
     pixels = table["pixels"].to_numpy()
     before, after = (find(band_reader(found, band)).total[order] / pixels for band in (2, 3))
+    clearest = find(band_reader(found, 0)).peak[order]
     table = table.assign(
-        before_db=db_of_code(before, level_db), after_db=db_of_code(after, level_db), since=dates[1]
+        before_db=db_of_code(before, level_db),
+        after_db=db_of_code(after, level_db),
+        since=dates[1],
+        p_value=p_of_code(clearest),
     )
     chance = sure.total[order] / pixels / 100
     reasons = [

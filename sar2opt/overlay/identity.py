@@ -1,4 +1,4 @@
-"""The same object in the next scene: it keeps the id that it had.
+"""The same object, or anomaly, in the next scene: it keeps the id that it had.
 
 An id made of a tag and a place holds within one scene only: an object that grows by a pixel has
 another centroid. So ids are handed on by overlap. Of all pairs of an object and an earlier one of
@@ -10,6 +10,7 @@ grew together, the whole keeps that of the larger.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -25,12 +26,17 @@ LEAST_SHARED = 0.3  # intersection over union: a square moved by half its side h
 _PORTION = 10_000  # objects whose neighbours are looked at together
 
 
-def read_earlier(path: Path, layer: str = "objects", kind: str = "tag") -> gpd.GeoDataFrame:
-    """Read ids, kinds and outlines of a layer of an earlier GeoPackage; raises ``LayerError``."""
+def read_earlier(
+    path: Path, layer: str = "objects", kind: str = "tag", more: Sequence[str] = ()
+) -> gpd.GeoDataFrame:
+    """Read ids, kinds and outlines of a layer of an earlier GeoPackage; raises ``LayerError``.
+
+    ``more`` are columns that it may have, too.
+    """
     if not path.is_file():
         raise LayerError(f"{path}: no such file: give the .gpkg of an earlier scene")
     try:
-        table = pyogrio.read_dataframe(path, layer=layer, columns=["id", kind])
+        table = pyogrio.read_dataframe(path, layer=layer, columns=["id", kind, *more])
     except UNREADABLE as error:
         raise LayerError(
             f"{path}: layer {layer!r} cannot be read: {one_line(error)}: give the .gpkg of an "
@@ -45,14 +51,46 @@ def read_earlier(path: Path, layer: str = "objects", kind: str = "tag") -> gpd.G
     return table.assign(geometry=shapely.make_valid(table.geometry.to_numpy()))
 
 
+def read_known(path: Path) -> gpd.GeoDataFrame:
+    """Read the anomalies of an earlier GeoPackage, with ``first_seen``; raises ``LayerError``.
+
+    Where they do not say when they were first seen, that is the date of their scene.
+    """
+    table = read_earlier(path, "anomalies", "kind", ["first_seen"])
+    if "first_seen" in table:
+        return table
+    try:
+        scene = pyogrio.read_dataframe(path, layer="footprint", read_geometry=False)
+        return table.assign(first_seen=str(scene["acquired"].iloc[0]))
+    except (*UNREADABLE, KeyError, IndexError) as error:
+        raise LayerError(f"{path}: does not say of which date it is: {one_line(error)}") from error
+
+
+def keep_anomaly_ids(
+    table: gpd.GeoDataFrame, earlier: gpd.GeoDataFrame | None, acquired: str
+) -> tuple[gpd.GeoDataFrame, int]:
+    """Return anomalies of a scene with ``first_seen``, and how many of ``earlier`` are among them.
+
+    Those keep ids and dates, as ``read_known`` gives them; others are first seen on ``acquired``.
+    One anomaly in two tables is of one kind, whatever its tag.
+    """
+    table = table.assign(first_seen=acquired)
+    if earlier is None:
+        return table, 0
+    return keep_ids(table, earlier, "kind", ("first_seen",))
+
+
 def keep_ids(
-    table: gpd.GeoDataFrame, earlier: gpd.GeoDataFrame, kind: str = "tag"
+    table: gpd.GeoDataFrame,
+    earlier: gpd.GeoDataFrame,
+    kind: str = "tag",
+    kept_columns: Sequence[str] = (),
 ) -> tuple[gpd.GeoDataFrame, int]:
     """Return a table with the ids of an earlier one where objects are the same, and how many are.
 
     Both have ``id``, ``kind`` and outlines, in any CRS; one object in two tables shares
-    ``LEAST_SHARED`` or more of the ground of both. All other ids stay as they are, or, where an
-    object that moved has taken one along, are made anew.
+    ``LEAST_SHARED`` or more of the ground of both. ``kept_columns`` are kept like the ids. All
+    other ids stay as they are, or, where an object that moved has taken one along, are made anew.
     """
     if table.empty or earlier.empty:
         return table, 0
@@ -63,14 +101,19 @@ def keep_ids(
         if new[one] < 0 and not old[two]:
             new[one], old[two] = two, True
     kept = new >= 0
-    ids = table["id"].astype(object).to_numpy(copy=True)
-    ids[kept] = earlier["id"].to_numpy(dtype=object)[new[kept]]
+    columns = {
+        name: table[name].to_numpy(dtype=object, copy=True) for name in ("id", *kept_columns)
+    }
+    for name, values in columns.items():
+        values[kept] = earlier[name].to_numpy(dtype=object)[new[kept]]
+    ids = columns["id"]
     taken = set(ids[kept])
     for index in np.flatnonzero(~kept):
         while ids[index] in taken:
             ids[index] = hashlib.blake2b(str(ids[index]).encode(), digest_size=6).hexdigest()
         taken.add(ids[index])
-    return table.assign(id=ids.tolist()), int(kept.sum())
+    lists = {name: values.tolist() for name, values in columns.items()}
+    return table.assign(**lists), int(kept.sum())
 
 
 def _pairs(

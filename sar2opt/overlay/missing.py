@@ -27,8 +27,8 @@ _BLOCK = 1024  # pixels; a large feature is looked at piece by piece
 
 
 @dataclass
-class _Seen:
-    """The tags within a feature."""
+class Seen:
+    """The tags within a shape."""
 
     counts: Array  # (256,)
     sure: float  # sum of the scores, percent
@@ -59,7 +59,9 @@ def missing_objects(
     not count. What cannot be seen is never called missing: features of fewer than
     ``LEAST_PIXELS`` pixels, and those of which less than ``LEAST_SEEN`` has data.
 
-    The geometry is the feature's. The score is the share that is not as expected times the mean
+    The geometry is the feature's, ``expected`` its class, ``tag`` what most of it shows.
+
+    The score is the share that is not as expected times the mean
     probability of the tags that are there (0.5 when there is no ``score``). Raises ``ConfigError``
     when no rule fits a class of the reference, ``ConventionError`` when shapes differ.
     """
@@ -70,7 +72,7 @@ def missing_objects(
     rows = []
     for done, (index, shape) in enumerate(wanted, start=1):
         kind = reference[column].iloc[index]
-        seen = _look(shape, tags, score)
+        seen = look(shape, tags, score)
         if seen.known >= LEAST_SEEN * shapely.area(shape) and seen.known >= LEAST_PIXELS:
             share = float(seen.counts[codes[kind]].sum()) / seen.known
             if share <= most_share:
@@ -98,10 +100,10 @@ def visible(
     return [(int(index), shape) for index, shape in zip(asked[near], inner[near], strict=True)]
 
 
-def _look(shape: Any, tags: Any, score: Any) -> _Seen:
-    """Count the tags whose pixels' centres lie in a shape, block by block."""
+def look(shape: Any, tags: Any, score: Any = None) -> Seen:
+    """Count the tags whose pixels' centres lie in a shape, given in pixels, block by block."""
     height, width = tags.shape
-    seen = _Seen(np.zeros(256, np.int64), 0.0)
+    seen = Seen(np.zeros(256, np.int64), 0.0)
     for rows, cols in _windows(shapely.bounds(shape), (height, width)):
         size = rows.stop - rows.start, cols.stop - cols.start
         piece = shapely.intersection(
@@ -127,7 +129,7 @@ def _windows(bounds: Array, shape: tuple[int, int]) -> Iterator[tuple[slice, sli
 
 
 def _table(
-    rows: Sequence[tuple[int, str, float, float, int, _Seen]],
+    rows: Sequence[tuple[int, str, float, float, int, Seen]],
     reference: gpd.GeoDataFrame,
     geobox: GeoBox,
     names: Sequence[str],
@@ -138,7 +140,8 @@ def _table(
     lon, lat = places(geometry.to_numpy(), geobox)
     pixels = [row[-1].known for row in rows]
     table = gpd.GeoDataFrame(
-        {"pixels": pixels, "area_m2": area, "lon": lon, "lat": lat},
+        {"pixels": pixels, "area_m2": area, "lon": lon, "lat": lat,
+         "expected": [row[1] for row in rows]},
         geometry=geometry.to_numpy(), crs=geobox.crs,
     )  # fmt: skip
     reasons = [

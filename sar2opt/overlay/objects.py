@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ from sar2opt.overlay.components import Progress, Read, find_components
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.extents import extents
 from sar2opt.overlay.outlines import ground, identities, outline
-from sar2opt.overlay.power_codes import mean_db, summable
+from sar2opt.overlay.sieve import sieve
 from sar2opt.raster import NO_TAG
+from sar2opt.sar.power_codes import mean_db, summable
 
 OBJECT_COLUMNS = (
     "id",
@@ -44,6 +46,7 @@ def tags_to_objects(
     min_area_m2: float = 5000.0,
     max_hole_m2: float = 2000.0,
     smooth: bool = False,
+    fill: bool = False,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> gpd.GeoDataFrame:
@@ -60,7 +63,10 @@ def tags_to_objects(
     NaN without ``power``; ``lon``
     and ``lat`` (EPSG:4326) of the centroid, or of a point inside where the centroid is not;
     ``geometry`` in the raster's CRS, in which holes smaller than ``max_hole_m2`` are filled.
-    Objects smaller than ``min_area_m2`` are left out. With ``smooth`` outlines lose their stairs,
+    Objects smaller than ``min_area_m2`` are left out, and leave gaps; with ``fill`` they go to the
+    neighbour with the longest common border instead (see ``sieve``), so that only what touches no
+    other is left out. There such scraps count in all columns, with a probability of 0 for the tag
+    of their neighbour. With ``smooth`` outlines lose their stairs,
     and neighbours still share their border, point for point.
 
     The rows do not depend on ``block`` or ``workers`` (threads; 0 is one a core). ``progress``
@@ -69,16 +75,24 @@ def tags_to_objects(
     """
     check_shapes(geobox, tags=tags, score=score, power=power)
     area = ground(geobox)
+    read = own = tag_reader(tags, names)
+    cut: dict[str, Any] = {"background": NO_TAG, "block": block, "workers": workers}
+    if fill:
+        least = math.ceil(min_area_m2 / area.smallest)  # so many are large enough anywhere
+        read = sieve(own, geobox.shape.yx, min_pixels=least, **cut)
+
+    def sure(rows: slice, columns: slice) -> Array:
+        percent = np.asarray(score[rows, columns])
+        return np.where(read(rows, columns) == own(rows, columns), percent, 0) if fill else percent
+
     components = find_components(
-        tag_reader(tags, names),
+        read,
         geobox.shape.yx,
-        background=NO_TAG,
-        values=None if score is None else lambda y, x: np.asarray(score[y, x]),
+        values=None if score is None else sure,
         weights=None if power is None else lambda y, x: summable(np.asarray(power[y, x])),
-        block=block,
         min_pixels=least_pixels(min_area_m2, area.largest),
-        workers=workers,
         progress=progress,
+        **cut,
     )
     table = outline(
         components, geobox, area, max_hole_m2=max_hole_m2, smooth=smooth, workers=workers

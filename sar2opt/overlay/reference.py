@@ -163,6 +163,8 @@ def reference_disagreement(
     ``border`` pixels to the edge of a polygon are not judged: the layers are seldom registered
     better than that. Areas below ``min_area_m2`` are left out.
 
+    ``tag`` is what is found, ``expected`` the class of the reference.
+
     The score is the mean probability of the tag; 0.5 when there is no ``score``. ``block``,
     ``workers`` and ``progress`` as for ``tags_to_objects``. Raises ``ConfigError`` when no rule
     fits a class of the reference, ``ConventionError`` when shapes differ.
@@ -207,10 +209,13 @@ def _disagreements(
         (table["total"] / table["pixels"] / 100).to_numpy() if known else np.full(len(table), 0.5)
     )
     tags = [names[code % 256] for code in table["code"]]
+    table = table.assign(expected=[kinds[code // 256 - 1] for code in table["code"]])
     reasons = [
         f"Tagged {tag}{f' ({100 * sure:.0f} % sure)' if known else ''} where the reference layer "
-        f"says {kinds[code // 256 - 1]}; {area_in_words(area)}."
-        for tag, sure, code, area in zip(tags, mean, table["code"], table["area_m2"], strict=True)
+        f"says {kind}; {area_in_words(area)}."
+        for tag, sure, kind, area in zip(
+            tags, mean, table["expected"], table["area_m2"], strict=True
+        )
     ]
     return anomaly_table(table, "reference_disagreement", mean, tags, reasons)
 

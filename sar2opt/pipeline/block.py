@@ -18,7 +18,6 @@ from sar2opt.config import RunConfig
 from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
-from sar2opt.overlay.power_codes import encode_power
 from sar2opt.pipeline.bright import Cfar
 from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
 from sar2opt.pipeline.floods import Floods
@@ -28,6 +27,7 @@ from sar2opt.sar.change_joint import JointTest
 from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
+from sar2opt.sar.power_codes import encode_power
 from sar2opt.sar.speckle import SpeckleFilter
 from sar2opt.tiles.apply import fill_tile, read_padded, read_window
 from sar2opt.tiles.plan import Window
@@ -84,7 +84,6 @@ class BlockJob:
             layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
         if self.wanted.image:
             power = own[block.within(outer)]
-            layers["radar"] = (to_grey(power, self.translator_norm)[None], 1)
             layers["sar"] = (self._quicklook(power), self.thin)
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
         if self.changes:
@@ -94,6 +93,17 @@ class BlockJob:
                 dates = [one[self.floods.band] for one in (past[-1], raw)]
                 layers["flood"] = (_flood(opened.flood, self.floods, dates, block, outer), 1)
         store.write(block, layers)
+
+    @property
+    def trust_factor(self) -> float:
+        """By how much the doubts lower the trust of all pixels."""
+        return float(0.5 ** len(self.doubts))
+
+    @property
+    def translates(self) -> bool:
+        """Whether the translator runs: for its imagery, or for the trust alone."""
+        flagged = self.wanted.flags and self.config.anomalies.low_trust > 0
+        return self.wanted.image or flagged
 
     @property
     def _net_bands(self) -> tuple[str, ...]:
@@ -146,10 +156,12 @@ class BlockJob:
 
         tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
         layers = {"tags": tags[:1], "score": tags[1:]}
-        if self.wanted.image:
-            paint = translator.to_bytes(look, 0.5 ** len(self.doubts))
+        if self.translates:
+            paint = translator.to_bytes(look, self.trust_factor)
             image = predict(translator, inputs[translated], paint, missing)
-            layers |= {"optical": image[:-1], "trust": image[-1:]}
+            layers["trust"] = image[-1:]
+            if self.wanted.image:
+                layers["optical"] = image[:-1]
         return layers
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
@@ -218,18 +230,18 @@ def _flood(
 
 
 def staged_layers(
-    optical_bands: int, thin: int, wanted: Wanted, *, changes: bool, floods: bool
+    optical_bands: int, thin: int, wanted: Wanted, *, trust: bool, changes: bool, floods: bool
 ) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
     layers = {"tags": Layer(1, 255), "score": Layer(1, 255)}
     if wanted.image:
         layers |= {
             "optical": Layer(optical_bands, 0),
-            "trust": Layer(1, 255),
-            "radar": Layer(1, 0),
             "sar": Layer(1, 0, factor=thin),
             "power": Layer(1, 0),
         }
+    if trust:
+        layers["trust"] = Layer(1, NO_DATA)
     if wanted.flags:
         layers["bright"] = Layer(1, 0)
     if changes:

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from sar2opt.config import AnomalySettings, RunConfig
 from sar2opt.pipeline.earlier import looks_of
-from sar2opt.sar.clutter import ca_cfar_factor, ring_cells
+from sar2opt.sar.clutter import ca_cfar_factor, ca_cfar_tail, ring_cells
 from sar2opt.sar.clutter_fit import FEWEST, ClutterFit, clutter_ratios, fit_clutter
-from sar2opt.sar.clutter_laws import LAWS
+from sar2opt.sar.clutter_laws import LAWS, Law
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation
-from sar2opt.tiles.sample import sample_patches
+from sar2opt.tiles.sample import Sampled, sample_patches
 
 _NAMES = {"gamma": "gamma", "k": "K", "lognormal": "lognormal", "weibull": "Weibull"}
 
@@ -26,30 +25,34 @@ class Cfar:
 
     factor: float  # threshold on pixel over ring mean
     background_max: float  # linear power
-    sentences: tuple[str, ...] = field(default=(), repr=False)  # pixels do not depend on them
+    looks: float  # of the gamma clutter that is assumed where no law is fitted
+    cells: int  # of the ring
+    law: Law | None = field(default=None, repr=False)  # pixels do not depend on it
+    sentences: tuple[str, ...] = field(default=(), repr=False)  # nor on them
+
+    def tail(self, ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the probability that clutter exceeds a ratio of pixel to ring mean."""
+        if self.law is None:
+            return ca_cfar_tail(ratio, self.looks, self.cells)
+        return self.law.tail(ratio)
 
 
 def plan_cfar(
-    config: RunConfig,
-    scene: xr.DataArray,
-    band: xr.DataArray,
-    windows: npt.NDArray[np.float32],
-    norm: Normalisation,
-    quantile: float,
+    config: RunConfig, whole: Sampled, band: str, norm: Normalisation, quantile: float
 ) -> Cfar:
     """Decide on ground, clutter and threshold.
 
-    ``band`` is the scene's band ``(1, y, x)`` that is looked at, ``windows`` what
-    ``sample_windows`` read of it, and ``norm`` was fitted at ``quantile``. Where the scene holds
-    too little dark ground to tell its law from, clutter is taken for gamma of the stated looks.
+    ``band`` of the whole scene is looked at; ``norm`` was fitted to it at ``quantile``. Where the
+    scene holds too little dark ground to tell its law from, clutter is taken for gamma of the
+    stated looks.
     """
-    settings, looks = config.anomalies, looks_of(scene, config)
+    settings, looks = config.anomalies, looks_of(whole.scene, config)
     ground = find_ground(norm, quantile, looks, dark_db=settings.dark_db, even_db=settings.even_db)
     background_max = float(10 ** (ground.highest_db / 10))
     cells = ring_cells(settings.guard, settings.background)
     factor = ca_cfar_factor(settings.false_alarm, looks, cells)
     ratios = clutter_ratios(
-        sample_patches(band, windows, background_max),
+        sample_patches(whole.band(band), whole.windows(band), background_max),
         guard=settings.guard,
         background=settings.background,
         factor=factor,
@@ -58,7 +61,9 @@ def plan_cfar(
     names = LAWS if settings.clutter == "auto" else (settings.clutter,)
     fit, independent = fit_clutter(ratios, settings.background, names)
     if fit is None:
-        source = "as the file says" if "looks" in scene.attrs else "assumed; prepare.looks sets it"
+        source = (
+            "as the file says" if "looks" in whole.scene.attrs else "assumed; prepare.looks sets it"
+        )
         clutter = (
             f"gamma of {looks:g} looks ({source}), for its dark ground amounts to {independent:,} "
             f"independent pixels, and to tell a law takes {FEWEST:,}"
@@ -67,7 +72,8 @@ def plan_cfar(
         # the last digits depend on the processor, and a run must find its own staging again
         factor = round(fit.law.factor(settings.false_alarm), 3)
         clutter = _taken(fit, settings)
-    return Cfar(factor, background_max, tuple(_sentences(settings, ground, clutter, factor)))
+    sentences = tuple(_sentences(settings, ground, clutter, factor))
+    return Cfar(factor, background_max, looks, cells, fit.law if fit else None, sentences)
 
 
 def _taken(fit: ClutterFit, settings: AnomalySettings) -> str:

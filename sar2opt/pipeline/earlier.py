@@ -17,7 +17,7 @@ from sar2opt.raster import take_band
 from sar2opt.sar.change import ChangeTest, fit_change_test
 from sar2opt.sar.change_joint import JointTest, fit_joint_test
 from sar2opt.scenes.alongside import lay_alongside
-from sar2opt.tiles.sample import sample_windows
+from sar2opt.tiles.sample import Sampled
 
 _DAY = 86400.0  # seconds
 _SAME_TRACK = 300.0  # seconds of the time of day; neighbouring tracks pass some 500 s apart
@@ -65,7 +65,7 @@ def names_of(scene: xr.DataArray) -> tuple[str, ...]:
 
 
 def plan_changes(
-    config: RunConfig, scene: xr.DataArray, earlier: Sequence[xr.DataArray], band: str
+    config: RunConfig, whole: Sampled, earlier: Sequence[Sampled], band: str
 ) -> Changes | None:
     """Fit the test to the scenes as a whole; None where there are no earlier ones.
 
@@ -73,14 +73,13 @@ def plan_changes(
     """
     if not earlier:
         return None
-    times = [one.attrs["acquired"] for one in earlier]
+    times = [one.scene.attrs["acquired"] for one in earlier]
     order = sorted(range(len(times)), key=times.__getitem__) if all(times) else range(len(times))
-    series = [*(earlier[i] for i in order), scene]
+    dated = [*(earlier[i] for i in order), whole]
+    series, scene = [one.scene for one in dated], whole.scene
     settings = config.anomalies
-    bands = names_of(scene) if len(earlier[0].band) == 2 else (band,)
-    samples = [
-        np.concatenate([sample_windows(take_band(one, name)) for one in series]) for name in bands
-    ]
+    bands = names_of(scene) if len(earlier[0].scene.band) == 2 else (band,)
+    samples = [np.concatenate([one.windows(name) for one in dated]) for name in bands]
     how = settings.change_window, looks_of(scene, config)
     test: ChangeTest | JointTest
     try:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import xarray as xr
 
 from sar2opt.errors import SceneError
 from sar2opt.nets.models import FloodModel
 from sar2opt.pipeline.earlier import Changes, names_of
-from sar2opt.raster import pixel_area_m2, take_band
+from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.normalise import Normalisation, fit_spread
-from sar2opt.tiles.sample import sample_windows
+from sar2opt.tiles.sample import Sampled
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Floods:
 
 def plan_floods(
     model: FloodModel | None,
-    scene: xr.DataArray,
-    earlier: Sequence[xr.DataArray],
+    whole: Sampled,
+    earlier: Sequence[Sampled],
     changes: Changes | None,
 ) -> Floods | None:
     """Fit the stretch of both dates to the scenes as a whole; None where nothing is compared.
@@ -42,10 +41,10 @@ def plan_floods(
     """
     if model is None or changes is None:
         return None
-    latest = earlier[changes.order[-1]]
-    known = [name for name in model.card.polarisations if name in names_of(latest)]
+    latest, scene = earlier[changes.order[-1]], whole.scene
+    known = [name for name in model.card.polarisations if name in names_of(latest.scene)]
     band = next((name for name in known if name in names_of(scene)), changes.bands[0])
-    samples = [sample_windows(take_band(one, band)) for one in (latest, scene)]
+    samples = [one.windows(band) for one in (latest, whole)]
     common = np.logical_and.reduce([np.isfinite(power) & (power > 0) for power in samples])
     if not common.any():
         raise SceneError("--before: the latest earlier scene and this one share no valid pixel")

@@ -17,9 +17,14 @@ from sar2opt.overlay import (
     concat,
     floods,
     is_flooded,
+    keep_anomaly_ids,
     keep_ids,
+    low_trust,
+    middle_trust,
     missing_objects,
+    rectangular,
     reference_disagreement,
+    strongest,
     summarise_features,
     tags_to_objects,
     with_origin,
@@ -29,6 +34,7 @@ from sar2opt.overlay.footprint import footprint
 from sar2opt.pipeline.earlier import Changes
 from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.plan import RunPlan
+from sar2opt.products.facts import UNKNOWN
 from sar2opt.products.vectors import footprint_table
 from sar2opt.raster import NO_TAG, pixel_area_m2
 
@@ -59,9 +65,11 @@ def find_objects(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoData
         min_area_m2=settings.min_area_m2,
         max_hole_m2=settings.max_hole_m2,
         smooth=settings.smooth,
+        fill=settings.fill,
         progress=_told(progress, "outlining objects"),
         **_engine(plan),
     )
+    objects = rectangular(objects, settings.rectangles)
     if plan.earlier is not None:
         objects, _ = keep_ids(objects, plan.earlier)
     return _with_sites(plan, with_origin(objects, **plan.facts.origin))
@@ -75,7 +83,25 @@ def find_anomalies(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoDa
         if plan.job.floods is not None:
             found.append(_floods(plan, plan.job.changes, plan.job.floods, progress))
     found += _against_reference(plan, progress)
-    return _with_sites(plan, concat(found, plan.facts.geobox.crs))
+    if _least_trust(plan) > 0:
+        found.append(_low_trust(plan, progress))
+    table = strongest(concat(found, plan.facts.geobox.crs), plan.config.anomalies.most)
+    table, _ = keep_anomaly_ids(table, plan.known, plan.facts.acquired or UNKNOWN)
+    return _with_sites(plan, table)
+
+
+def trust_note(plan: RunPlan) -> list[str]:
+    """Say so where the whole scene is to be doubted, as then no area of it is flagged for that."""
+    least = _least_trust(plan)
+    if least == 0:
+        return []
+    middle = middle_trust(_plane(plan, "trust"), plan.config.engine.block)
+    if not middle < least:  # NaN where there is no data
+        return []
+    return [
+        f"do not believe the picture anywhere in this scene: half of it has a trust of "
+        f"{middle:.0f} % or less, and so no areas are named for that"
+    ]
 
 
 def layers_of(
@@ -157,9 +183,34 @@ def _bright_targets(plan: RunPlan) -> gpd.GeoDataFrame:
         false_alarm=plan.config.anomalies.false_alarm,
         tags=_plane(plan, "tags"),
         names=plan.classes,
+        tail=plan.job.cfar.tail,
         min_pixels=plan.config.anomalies.min_pixels,
         **_engine(plan),
     )
+
+
+def _low_trust(plan: RunPlan, progress: Progress | None) -> gpd.GeoDataFrame:
+    return low_trust(
+        _plane(plan, "trust"),
+        plan.facts.geobox,
+        below=_least_trust(plan),
+        min_area_m2=plan.config.anomalies.low_trust_area_m2,
+        tags=_plane(plan, "tags"),
+        names=plan.classes,
+        progress=_told(progress, "looking for low trust"),
+        **_engine(plan),
+    )
+
+
+def _least_trust(plan: RunPlan) -> float:
+    """Return the trust below which ground is flagged: less by what is doubted of the whole scene.
+
+    Those doubts are among the assumptions already; flagged is what is worse than the rest. 0 is
+    none.
+    """
+    if not plan.job.wanted.flags:
+        return 0.0
+    return plan.config.anomalies.low_trust * plan.job.trust_factor
 
 
 def _changes(plan: RunPlan, found: Changes, progress: Progress | None) -> gpd.GeoDataFrame:

@@ -18,7 +18,7 @@ from sar2opt.config import RunConfig
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Translator
-from sar2opt.overlay import read_earlier
+from sar2opt.overlay import check_tags, read_earlier, read_known
 from sar2opt.pipeline.block import BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
@@ -36,14 +36,14 @@ from sar2opt.pipeline.resources import (
 from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import Facts
 from sar2opt.products.folder import check_output
-from sar2opt.raster import pixel_area_m2, take_band
+from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.sar.radiometry import to_db
 from sar2opt.scenes import scene_files
 from sar2opt.scenes.files import anchored, name_of
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan
-from sar2opt.tiles.sample import sample, sample_windows
+from sar2opt.tiles.sample import Sampled
 from sar2opt.tiles.staging import Staging
 
 
@@ -64,6 +64,7 @@ class RunPlan:
     optical_bands: int
     reference: Reference | None
     earlier: gpd.GeoDataFrame | None  # objects whose ids are kept
+    known: gpd.GeoDataFrame | None  # anomalies whose ids are kept
 
 
 EVERYTHING = Wanted()
@@ -80,10 +81,10 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     scene = open_scene_of(config)
     translator, tagger, flood = models = load_models(config)
     config, optical_bands = _settle_look(config, translator)
-    known = tagger.bands_out, scene.odc.geobox
-    reference = load_reference(config, *known) if wanted.flags else None
-    before = config.objects.before if wanted.image else None
-    earlier = before and read_earlier(before)
+    about = tagger.bands_out, scene.odc.geobox
+    reference = load_reference(config, *about) if wanted.flags else None
+    check_tags(config.objects.rectangles if wanted.image else (), tagger.bands_out)
+    earlier, known = _read_earlier(config, wanted)
     rows, cols = scene.shape[1:]
     stride = lcm(*(model.stride for model in models if model))
     blocks = Plan((rows, cols), config.engine.block, stride)
@@ -91,8 +92,8 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     job = _make_job(_anchored(config), scene, models, folder.absolute(), thin, wanted)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     _check_target(wanted, folder, source, overwrite=overwrite)
-    compared = {"changes": job.changes is not None, "floods": job.floods is not None}
-    layers = staged_layers(optical_bands, thin, wanted, **compared)
+    made = {"changes": job.changes is not None, "floods": job.floods is not None}
+    layers = staged_layers(optical_bands, thin, wanted, trust=job.translates, **made)
     facts = run_facts(config, name, scene, job, models, command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
@@ -114,7 +115,17 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
         optical_bands=optical_bands,
         reference=reference,
         earlier=earlier,
+        known=known,
     )
+
+
+def _read_earlier(
+    config: RunConfig, wanted: Wanted
+) -> tuple[gpd.GeoDataFrame | None, gpd.GeoDataFrame | None]:
+    """Return the earlier objects and anomalies whose ids are kept, None if not asked for."""
+    objects = config.objects.before if wanted.image else None
+    anomalies = config.anomalies.known if wanted.flags else None
+    return objects and read_earlier(objects), anomalies and read_known(anomalies)
 
 
 def _check_target(wanted: Wanted, folder: Path, source: Path, *, overwrite: bool) -> None:
@@ -174,18 +185,17 @@ def _make_job(
     translator, tagger, flood = models
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
-    whole = open_scene_of(_without_aoi(config)) if config.scene.aoi else scene
-    windows = {band: sample_windows(take_band(whole, band)) for band in dict.fromkeys(bands)}
-    samples = {band: sample(take_band(whole, band), windows[band]) for band in windows}
+    whole = Sampled(open_scene_of(_without_aoi(config)) if config.scene.aoi else scene)
+    samples = {band: whole.pixels(band) for band in dict.fromkeys(bands)}
     norms = [
         fit_normalisation(samples[band], model.card.normalisation)
         for model, band in zip((translator, tagger), bands, strict=True)
     ]
-    quantile, seen = translator.card.normalisation.quantile, windows[bands[0]]
-    about = config, scene, take_band(whole, bands[0]), seen, norms[0], quantile
+    about = config, whole, bands[0], norms[0], translator.card.normalisation.quantile
     cfar = plan_cfar(*about) if wanted.flags else None
     workers = count_workers(config.engine.workers)
-    earlier = open_earlier(config, whole, bands[0]) if wanted.flags else ()
+    opened = open_earlier(config, whole.scene, bands[0]) if wanted.flags else ()
+    earlier = [Sampled(one) for one in opened]
     changes = plan_changes(config, whole, earlier, bands[0])
     job = BlockJob(
         config=config,
@@ -244,7 +254,7 @@ def _fingerprint(job: BlockJob, models: Models) -> str:
         "change": [repr(job.changes), repr(job.floods), config.anomalies.change_db,
                    [str(path) for path in config.anomalies.before]],
         "block": [config.engine.block, job.thin],
-        "wanted": [job.wanted.image, job.wanted.flags],
+        "wanted": [job.wanted.image, job.wanted.flags, job.translates],
         "software": version("sar2opt"),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

@@ -36,6 +36,7 @@ from sar2opt.products.stac import stac_item, write_stac
 from sar2opt.products.vectors import write_extra, write_geopackage
 from sar2opt.raster import NO_TAG, take_band
 from sar2opt.sar.normalise import to_grey
+from sar2opt.sar.power_codes import power_of_codes
 from sar2opt.tiles.apply import read_padded
 from sar2opt.tiles.plan import Window
 
@@ -93,6 +94,8 @@ def _write_rasters(
     }
     rows, cols = plan.blocks.shape
     total, done = len(profiles) * rows * cols, 0
+    norm = plan.job.translator_norm
+    grey = to_grey(power_of_codes(norm.level_db), norm)
 
     def count(pixels: int) -> None:
         nonlocal done
@@ -101,8 +104,9 @@ def _write_rasters(
             progress("writing rasters", done, total)
 
     def write(name: Product) -> npt.NDArray[np.int64]:
-        staged = "radar" if name == "sar" else name  # "sar" is staged small, for the preview
-        source = StagedSource(plan.staging.array(staged), plan.staging.array("trust"))
+        staged, shown = ("power", grey) if name == "sar" else (name, None)
+        array, known = plan.staging.array(staged), plan.staging.array("trust")
+        source = StagedSource(array, known, shown)
         tags, geobox = plan.facts.tags(name), plan.facts.geobox
         write_cog(paths[name], source.read, geobox, profiles[name], tags, progress=count)
         return source.counts
@@ -118,8 +122,9 @@ def _write_rasters(
 class StagedSource:
     """A staged array as ``write_cog`` reads it, counting the values of its first band."""
 
-    def __init__(self, array: Any, known: Any) -> None:
+    def __init__(self, array: Any, known: Any, shown: npt.NDArray[np.uint8] | None = None) -> None:
         self._array, self._known = array, known  # the latter NO_DATA where there is none
+        self._shown = shown  # what stands in the file for each of the 256 codes
         self.counts = np.zeros(256, np.int64)
 
     def read(
@@ -129,6 +134,8 @@ class StagedSource:
         if not valid.any():
             return None
         pixels = np.asarray(self._array[:, y0:y1, x0:x1])
+        if self._shown is not None:
+            pixels = self._shown[pixels]
         self.counts += np.bincount(pixels[0][valid], minlength=256)
         return pixels, valid
 

@@ -34,7 +34,7 @@ def run_facts(
         models=tuple(
             ModelFacts(model.card.kind, model.name, model.sha256,
                        model.card.model_dump(mode="json"))
-            for model in (translator if job.wanted.image else None, tagger, flood) if model
+            for model in (translator if job.translates else None, tagger, flood) if model
         ),
         settings=to_toml(config),
         software=f"sar2opt {version('sar2opt')}",
@@ -68,7 +68,7 @@ def _decisions(scene: xr.DataArray, job: BlockJob, translator: Translator) -> li
     )
     if job.despeckle:
         sentences.append(f"before that, speckle is filtered: {job.despeckle}")
-    if wanted.image:
+    if job.translates:
         sentences += [f"{doubt}: trust is halved" for doubt in job.doubts]
     changes = job.changes.sentences if job.changes else ()
     changes += job.floods.sentences if job.floods else ()

@@ -13,6 +13,7 @@ import xarray as xr
 
 from sar2opt.config import RunConfig
 from sar2opt.errors import Sar2optError
+from sar2opt.pipeline.overlay import trust_note
 from sar2opt.pipeline.plan import RunPlan, make_plan
 from sar2opt.pipeline.publish import publish
 from sar2opt.pipeline.resources import release
@@ -98,7 +99,11 @@ def carry_out(
             "resumed_blocks": resumed,
             "seconds_blocks": round(time.perf_counter() - started, 2),
         }
-        plan = replace(plan, facts=replace(plan.facts, figures=figures))
+        notes = trust_note(plan)
+        for sentence in notes if tell else ():
+            tell(sentence)  # type: ignore[misc]
+        said = (*plan.facts.assumptions, *notes)
+        plan = replace(plan, facts=replace(plan.facts, figures=figures, assumptions=said))
         made = finish(plan, progress)
     except Sar2optError:
         plan.staging.remove()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import xarray as xr
 
 from sar2opt.errors import ConfigError, OutputError
 from sar2opt.products.classes import CLASSES
-from sar2opt.products.preview import MARK, MOST, anomaly_colour
+from sar2opt.products.preview import MOST, anomaly_colour
 from sar2opt.products.reopen import open_product
 from sar2opt.products.views import View, views_of
 
@@ -118,14 +117,7 @@ def _panel(ax: Any, view: View) -> None:
     ax.tick_params(labelsize=8)
     ax.locator_params(nbins=5)
     mark = {"backgroundcolor": _WARNING} if view.generated else {}
-    ax.set_title(caption(view), fontsize=11, **mark)
-
-
-def caption(view: View) -> str:
-    """Return the title of a view with what has to be said of it."""
-    if not view.generated:
-        return view.title
-    return MARK if view.title == "Image" else f"{view.title}, generated from radar"
+    ax.set_title(view.caption, fontsize=11, **mark)
 
 
 def _key(ax: Any) -> None:
@@ -149,16 +141,3 @@ def _rings(ax: Any, anomalies: gpd.GeoDataFrame, view: View) -> None:
             str(number), (point.x, point.y), xytext=(8, 6), textcoords="offset points",
             fontsize=8, color="white", bbox={"boxstyle": "circle,pad=0.2", "fc": colour, "lw": 0},
         )  # fmt: skip
-
-
-def first_two(views: Sequence[View]) -> tuple[View, View]:
-    """Return the pictures to swipe between; raises ``ConfigError`` unless they lie on one place."""
-    if len(views) < 2:
-        raise ConfigError("show: a swipe wants two pictures, such as [scene, products.optical]")
-    left, right = views[:2]
-    here, there = left.geobox, right.geobox
-    tolerance = 2 * max(abs(here.affine.a), abs(there.affine.a))
-    apart = max(abs(a - b) for a, b in zip(here.boundingbox, there.boundingbox, strict=True))
-    if here.crs != there.crs or apart > tolerance:
-        raise ConfigError("show: the first two pictures do not lie on the same place")
-    return replace(left, title=caption(left)), replace(right, title=caption(right))

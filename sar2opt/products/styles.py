@@ -39,6 +39,7 @@ ANOMALY_COLOURS: Mapping[str, tuple[str, Colour]] = {
     "flood": ("Water where there was none", (33, 102, 172)),
     "reference_disagreement": ("Disagrees with the reference", (118, 42, 131)),
     "missing": ("Missing", (0, 109, 91)),
+    "low_trust": ("Picture not to be believed", (115, 115, 115)),
 }
 SLD_ATTRIBUTES = {
     "version": "1.0.0",

@@ -20,6 +20,7 @@ from PIL import Image
 from rasterio.enums import Resampling
 
 from sar2opt.products.pictures import tag_palette, trust_palette
+from sar2opt.products.preview import MARK
 from sar2opt.raster import NO_TAG, SAR_QUANTITIES, TAGS, check_raster
 from sar2opt.sar.radiometry import to_db
 
@@ -38,6 +39,13 @@ class View:
     pixels: Pixels  # (y, x, 4): red, green, blue, alpha; no data is transparent
     geobox: GeoBox
     generated: bool  # a net made it
+
+    @property
+    def caption(self) -> str:
+        """The title, with what has to be said of the picture."""
+        if not self.generated:
+            return self.title
+        return MARK if self.title == "Image" else f"{self.title}, generated from radar"
 
     @property
     def image(self) -> Image.Image:

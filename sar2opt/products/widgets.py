@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ import ipywidgets
 import numpy as np
 import traitlets
 
+from sar2opt.errors import ConfigError
 from sar2opt.products.preview import MARK, anomaly_colour
 from sar2opt.products.report import data_uri
-from sar2opt.products.show import first_two
 from sar2opt.products.views import View
 
 _SEEN = 400  # pixels: height of a map in a notebook
@@ -37,7 +38,7 @@ class Swipe(anywidget.AnyWidget):
 
 def swipe(views: Sequence[View]) -> Swipe:
     """Return the widget for the first two views. Raises ``ConfigError`` if places differ."""
-    left, right = first_two(views)
+    left, right = _first_two(views)
     return Swipe(
         left=data_uri(left.image, "PNG"),
         right=data_uri(right.image, "PNG"),
@@ -117,3 +118,16 @@ def _markers(anomalies: gpd.GeoDataFrame) -> Any:
     ]
     name = f"Anomalies, the {len(dots)} strongest of {len(anomalies)}"
     return ipyleaflet.LayerGroup(layers=tuple(dots), name=name)
+
+
+def _first_two(views: Sequence[View]) -> tuple[View, View]:
+    """Return the pictures to swipe between; raises ``ConfigError`` unless they lie on one place."""
+    if len(views) < 2:
+        raise ConfigError("show: a swipe wants two pictures, such as [scene, products.optical]")
+    left, right = views[:2]
+    here, there = left.geobox, right.geobox
+    tolerance = 2 * max(abs(here.affine.a), abs(there.affine.a))
+    apart = max(abs(a - b) for a, b in zip(here.boundingbox, there.boundingbox, strict=True))
+    if here.crs != there.crs or apart > tolerance:
+        raise ConfigError("show: the first two pictures do not lie on the same place")
+    return replace(left, title=left.caption), replace(right, title=right.caption)

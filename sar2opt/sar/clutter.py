@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainccinv
+from scipy.special import betaincc, betainccinv
 
 from sar2opt.errors import ConfigError
 
@@ -64,6 +64,15 @@ def ca_cfar_factor(false_alarm: float, looks: float, cells: int) -> float:
     # complement's inverse keeps its digits where the tail of F would lose them.
     share = float(betainccinv(looks, looks * cells, false_alarm))
     return cells * share / (1 - share)
+
+
+def ca_cfar_tail(ratio: npt.ArrayLike, looks: float, cells: int) -> npt.NDArray[np.float64]:
+    """Return the probability that pixel over ring mean exceeds ``ratio``, of any shape.
+
+    The inverse of ``ca_cfar_factor``.
+    """
+    x = np.asarray(ratio, np.float64)
+    return np.asarray(betaincc(looks, looks * cells, x / (cells + x)))
 
 
 def ca_cfar(

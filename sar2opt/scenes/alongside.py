@@ -13,8 +13,8 @@ from sar2opt.config import SceneSettings
 from sar2opt.errors import PlacementError
 from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import take
 from sar2opt.scenes.geometry import MapGeometry
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.opened import Opened
 from sar2opt.scenes.positions import positions
 from sar2opt.scenes.warp import warp
@@ -26,20 +26,13 @@ _LOOKS = 50  # positions a side, in search of common ground
 
 
 @dataclass(frozen=True)
-class Shifted:
+class Shifted(Indexed):
     """A window of a raster, indexed like an array ``(band, y, x)``; NaN beyond the raster."""
 
     raster: xr.DataArray
     shape: tuple[int, int, int]
     row: int = 0  # of the raster, at which it begins
     col: int = 0
-
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        """Compute an index for each dimension: an integer, a slice or a list, one by one."""
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         window = Window(

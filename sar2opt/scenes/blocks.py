@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from pathlib import Path
@@ -21,6 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sar2opt.errors import SceneError
 from sar2opt.sar.radiometry import Power, to_power
+from sar2opt.scenes.indexed import Indexed
 
 # rasterio silences a warning while it rasterises, and the filters of warnings are not per thread
 ONE_AT_A_TIME = threading.Lock()
@@ -29,7 +29,7 @@ _MOST_BLOCKS = 500_000  # checked from the end, in two seconds
 
 
 @dataclass(frozen=True)
-class BlockSource:
+class BlockSource(Indexed):
     """A raster file that is indexed like an array ``(band, y, x)`` of float32 linear power.
 
     It holds no open file, so it pickles, and threads and processes may share it. Each read opens
@@ -50,20 +50,13 @@ class BlockSource:
     stamp: tuple[int, int] = (0, 0)  # time and size of the file: another stamp, other pixels
     aoi: BaseGeometry | None = None
 
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Return ``(band, y, x)``."""
         height, width = self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
         return len(self.bands), height, width
 
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
-        return take(index, self.shape, self._power)
-
-    def _power(self, bands: slice, rows: slice, cols: slice) -> Power:
+    def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         top, left = rows.start + self.rows.start, cols.start + self.cols.start
         window = Window(left, top, cols.stop - cols.start, rows.stop - rows.start)
         with open_raster(self.path) as file:
@@ -105,22 +98,6 @@ class BlockSource:
         if outside is not None:
             values[:, outside] = np.nan
         return values
-
-
-def take(
-    index: tuple[Any, ...],
-    shape: tuple[int, int, int],
-    read: Callable[[slice, slice, slice], Power],
-) -> Power:
-    """Return what an index ``(band, y, x)`` picks; ``read`` is given the slices that hold it."""
-    (first, last, pick_band), (top, bottom, pick_row), (left, right, pick_col) = (
-        span(part, size) for part, size in zip(index, shape, strict=True)
-    )
-    power: Power = np.empty((last - first, bottom - top, right - left), np.float32)
-    if power.size:
-        power = read(slice(first, last), slice(top, bottom), slice(left, right))
-    picked: Power = power[:, :, pick_col][:, pick_row][pick_band]  # one axis at a time, as Dask
-    return picked
 
 
 def outside_aoi(
@@ -195,13 +172,3 @@ def _equals(stored: npt.NDArray[Any], value: float | None) -> npt.NDArray[np.boo
                 return False
         equal: npt.NDArray[np.bool_] = stored == stored.dtype.type(value)
     return equal
-
-
-def span(index: Any, size: int) -> tuple[int, int, Any]:
-    """Return start and stop of the pixels that ``index`` needs, and the index within them."""
-    picked = np.arange(size)[index]
-    if picked.size == 0:
-        return 0, 0, slice(0)
-    low, high = int(picked.min()), int(picked.max()) + 1
-    inner = slice(None, None, index.step) if isinstance(index, slice) else picked - low
-    return low, high, inner

@@ -23,8 +23,8 @@ from shapely.affinity import affine_transform
 from shapely.geometry.base import BaseGeometry
 
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import take
 from sar2opt.scenes.geometry import apply
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.opened import Source
 
 FEATHER = 32  # pixels
@@ -45,15 +45,13 @@ class Tile:
     @classmethod
     def place(cls, source: Source, geobox: GeoBox, band: int, grid: GeoBox) -> Tile:
         """Lay a band on the grid of the mosaic."""
-        to_pixels = ~grid.affine
-        outline = outline_in(geobox, str(grid.crs))
-        footprint = affine_transform(outline, to_pixels.to_shapely())
-        shift = to_pixels * geobox.affine  # of the tile's pixels to those of the mosaic
+        shift = ~grid.affine * geobox.affine  # of the tile's pixels to those of the mosaic
         offset = round(shift.f), round(shift.c)
         corners = [(0, 0), (geobox.shape[1], geobox.shape[0])]
         places = np.array([shift * corner for corner in corners])
         same = np.abs(places - corners - np.array(offset[::-1])).max() < _ROUNDING
         shared = offset if same and geobox.crs == grid.crs else None
+        footprint = outline_on(geobox, grid)
         return cls(source, band, geobox.affine, str(geobox.crs), shared, footprint)
 
     def read(self, rows: slice, cols: slice, transform: Affine, crs: str) -> Power:
@@ -124,20 +122,19 @@ def outline_in(geobox: GeoBox, crs: str) -> BaseGeometry:
     return shapely.transform(dense, lambda at: np.column_stack(to_crs(at[:, 0], at[:, 1])))
 
 
+def outline_on(geobox: GeoBox, grid: GeoBox) -> BaseGeometry:
+    """Return the outline of a grid in columns and rows of another."""
+    return affine_transform(outline_in(geobox, str(grid.crs)), (~grid.affine).to_shapely())
+
+
 @dataclass(frozen=True)
-class JoinedSource:
+class JoinedSource(Indexed):
     """Tiles of one or more bands, indexed like an array ``(band, y, x)`` of linear power."""
 
     tiles: tuple[tuple[Tile, ...], ...]  # of each band
     shape: tuple[int, int, int]
     transform: Affine
     crs: str
-
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         window = shapely.box(cols.start - 2, rows.start - 2, cols.stop + 2, rows.stop + 2)

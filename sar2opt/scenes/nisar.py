@@ -24,7 +24,8 @@ from pyproj.exceptions import CRSError
 from sar2opt.config import SceneSettings
 from sar2opt.errors import BandError, PlacementError, SceneError
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import MOST_PIXELS, file_stamp, take
+from sar2opt.scenes.blocks import MOST_PIXELS, file_stamp
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.opened import Opened, cut
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -33,7 +34,7 @@ _MOST_CHUNK = 2**26  # pixels that are unpacked at once
 
 
 @dataclass(frozen=True)
-class Hdf5Source:
+class Hdf5Source(Indexed):
     """Datasets ``(y, x)`` of an HDF5 file, indexed like an array ``(band, y, x)``."""
 
     path: str
@@ -41,12 +42,6 @@ class Hdf5Source:
     shape: tuple[int, int, int]
     nodata: float | None
     stamp: tuple[int, int]  # time and size of the file: another stamp, other pixels
-
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         path = Path(self.path)

@@ -19,7 +19,8 @@ from sar2opt.errors import SceneError
 from sar2opt.raster import make_raster
 from sar2opt.sar.radiometry import Power
 from sar2opt.scenes.aoi import pixel_window, read_aoi
-from sar2opt.scenes.blocks import outside_aoi, take
+from sar2opt.scenes.blocks import outside_aoi
+from sar2opt.scenes.indexed import Indexed
 
 _SEARCH = 1024  # pixels; side of the blocks that are searched for data
 
@@ -55,7 +56,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Cut(Indexed):
     """The part of a source that an area of interest holds; NaN outside its polygons."""
 
     source: Source
@@ -63,12 +64,6 @@ class Cut:
     origin: tuple[int, int]  # row and column of the source
     transform: Affine
     aoi: BaseGeometry
-
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         row, col = self.origin

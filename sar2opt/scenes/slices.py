@@ -13,6 +13,7 @@ from sar2opt.scenes import sentinel1
 from sar2opt.scenes.files import entries_of, is_glob, name_of
 from sar2opt.scenes.mosaic import join
 from sar2opt.scenes.opened import Opened, cut
+from sar2opt.scenes.terrain_layers import joined_terrain
 
 _MOST_SLICES = 30  # a data take of 25 minutes has no more than 60, of which a map holds few
 
@@ -29,6 +30,22 @@ def files(path: Path) -> list[Path]:
 
 def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
     """Return the slices as one scene on one grid; raises as ``open_scene`` says."""
+    return cut(join(_open(path, settings), name_of(path)), settings.aoi).raster(chunks)
+
+
+def read_with_terrain(
+    path: Path, settings: SceneSettings, chunks: int
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return the scene, and what the radar saw of the terrain, as ``open_with_terrain`` says."""
+    slices = _open(path, settings)
+    whole = join(slices, name_of(path))
+    layers = joined_terrain(slices, whole)
+    scene = cut(whole, settings.aoi).raster(chunks)
+    return scene, None if layers is None else cut(layers, settings.aoi).raster(chunks)
+
+
+def _open(path: Path, settings: SceneSettings) -> list[Opened]:
+    """Return the slices of a pass, on one lattice where they can be."""
     products = _products(path)
     if len(products) > _MOST_SLICES:
         raise SceneError(f"{path}: {len(products)} products are too many for one map: give fewer")
@@ -39,7 +56,7 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
         if not whole.like:  # on one lattice, so that none is resampled again
             whole = whole.model_copy(update={"crs": str(scenes[0].geobox.crs)})
     _check_pass(path, scenes)
-    return cut(join(scenes, name_of(path)), settings.aoi).raster(chunks)
+    return scenes
 
 
 def quick_sample(path: Path, settings: SceneSettings) -> tuple[Power, str]:

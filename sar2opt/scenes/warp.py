@@ -25,9 +25,10 @@ from sar2opt.sar.orbit import RangeDoppler
 from sar2opt.sar.radiometry import Power
 from sar2opt.sar.resampling import bilinear, block_mean
 from sar2opt.scenes.aoi import pixel_window, read_aoi
-from sar2opt.scenes.blocks import outside_aoi, take
+from sar2opt.scenes.blocks import outside_aoi
 from sar2opt.scenes.dem import open_dem
 from sar2opt.scenes.geometry import Geometry, grid_geometry
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.positions import FlatPositions, Positions, inside, mesh_step, positions
 from sar2opt.scenes.target import Target
 from sar2opt.scenes.terrain import TerrainPositions
@@ -39,7 +40,7 @@ _LOOKS = 100  # positions a side, in search of the radar's swath in the area of 
 
 
 @dataclass(frozen=True)
-class WarpedSource:
+class WarpedSource(Indexed):
     """A radar raster that is indexed like an array ``(band, y, x)`` of the target grid."""
 
     source: Any  # indexed (band, line, pixel), float32 linear power, NaN where no data
@@ -50,18 +51,11 @@ class WarpedSource:
     finer: int  # a target pixel is the mean of finer x finer points
     aoi: BaseGeometry | None = None
 
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Return ``(band, y, x)``."""
         height, width = self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
         return self.source.shape[0], height, width
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        """Compute an index for each dimension: an integer, a slice or a list, one by one."""
-        return take(index, self.shape, self._computed)
 
     def outside(
         self, corner: tuple[int, int], shape: tuple[int, int]
@@ -75,7 +69,7 @@ class WarpedSource:
         transform = self.geobox.affine @ Affine.translation(*corner[::-1])
         return outside_aoi(self.aoi, transform, shape)
 
-    def _computed(self, bands: slice, rows: slice, cols: slice) -> Power:
+    def _read(self, bands: slice, rows: slice, cols: slice) -> Power:
         shape = (part.stop - part.start for part in (bands, rows, cols))
         power: Power = np.full(tuple(shape), np.nan, np.float32)
         self._fill(power, bands, (rows.start + self.rows.start, cols.start + self.cols.start))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from sar2opt.raster import take_band
 from sar2opt.tiles.apply import read_padded
 from sar2opt.tiles.engine import count_workers
 from sar2opt.tiles.plan import Plan, Window
@@ -16,6 +17,28 @@ GRID = 16  # windows a side
 SIDE = 64  # pixels a window side
 PATCH, PATCHES = 256, 24  # pixels a side, and how many at most
 ENOUGH = 4096  # valid pixels
+
+
+class Sampled:
+    """A scene, and the fixed sample of each of its bands, read once, when it is first asked for."""
+
+    def __init__(self, scene: xr.DataArray) -> None:
+        self.scene = scene
+        self._windows: dict[str, npt.NDArray[np.float32]] = {}
+
+    def band(self, name: str) -> xr.DataArray:
+        """Return the band of this name, ``(1, y, x)``."""
+        return take_band(self.scene, name)
+
+    def windows(self, name: str) -> npt.NDArray[np.float32]:
+        """Return what ``sample_windows`` reads of the band, ``(1, y, x)``."""
+        if name not in self._windows:
+            self._windows[name] = sample_windows(self.band(name))
+        return self._windows[name]
+
+    def pixels(self, name: str) -> npt.NDArray[np.float32]:
+        """Return what ``sample`` returns of the band, ``(1, n)``."""
+        return sample(self.band(name), self.windows(name))
 
 
 def sample(

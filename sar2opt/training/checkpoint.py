@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +12,7 @@ import torch
 from sar2opt.errors import TrainingError
 from sar2opt.tiles.staging import disk_error
 from sar2opt.training.parallel import is_first
-
-if TYPE_CHECKING:
-    from sar2opt.training.loop import Step
+from sar2opt.training.step import Step
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import torch
 from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from sar2opt.config import Settings
 from sar2opt.errors import TrainingError
-from sar2opt.training.average import Averager
 from sar2opt.training.checkpoint import BEST, CHECKPOINT, Log, restore, save, write_state
 from sar2opt.training.parallel import is_first
+from sar2opt.training.step import Step
 
 EVERY = 50  # steps between two lines of the log
 Check = Callable[[nn.Module, int], dict[str, float]]
@@ -33,23 +31,6 @@ class Schedule(Settings):
     warm_up: int = 100
     checkpoint: int = Field(500, ge=1, description="steps between two checkpoints and checks")
     patience: int = Field(0, description="end after so many checks without a better one; 0: never")
-
-
-class Step(Protocol):
-    """What the loop needs of a training step."""
-
-    @property
-    def optimiser(self) -> torch.optim.Optimizer: ...
-
-    @property
-    def average(self) -> Averager: ...
-
-    @property
-    def seen(self) -> list[str]: ...
-
-    def nets(self) -> dict[str, nn.Module | torch.optim.Optimizer]: ...
-
-    def __call__(self, progress: float, /) -> dict[str, float]: ...
 
 
 def train_loop(

@@ -38,7 +38,9 @@ from sar2opt.training.registration import (
     move,
     warp,
 )
-from sar2opt.training.sources import SourceSettings, match_tones, read_pairs
+from sar2opt.training.source_settings import SourceSettings
+from sar2opt.training.sources import read_pairs
+from sar2opt.training.tones import match_tones
 
 WORKERS = 2
 T = TypeVar("T")

@@ -2,77 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 from PIL import Image as Picture
-from pydantic import Field, field_validator
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from sar2opt.config import Scale, Settings
-from sar2opt.errors import ConfigError, SceneError
+from sar2opt.errors import SceneError
 from sar2opt.nets.losses import LUMINANCE
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.sar.radiometry import to_db, to_power
 from sar2opt.tiles.plan import Plan
-from sar2opt.training.pairs import BLOCK, Ground, Look, Pair, Split, Tone, split_of, split_of_place
-
-
-class SourceSettings(Settings):
-    """One source of pairs."""
-
-    name: str
-    kind: Literal["scene", "chips"]
-    look: Look = Field("natural", description="what the optical side shows")
-    sar: str = Field(description="scene: path below the data folder; chips: glob of SAR images")
-    optical: str = Field(description="scene: path; chips: what replaces '_sar' in the file name")
-    scale: Scale = "display-amplitude"
-    block: int = Field(BLOCK, ge=64, description="scene: side in pixels of a block, its places")
-    place: str = Field(r"(.+)", description="chips: the first group of this names the place")
-    label: str = Field("", description="chips: the first group of this, in the path, is a class")
-    run: int = Field(
-        0, ge=0, description="chips: that many numbers in a row are one place; 0: each its own"
-    )
-    val: tuple[str, ...] = Field((), description="places that are held out to choose by")
-    test: tuple[str, ...] = Field((), description="places that are held out to judge by")
-    own_level: bool = Field(False, description="each chip was stretched on its own")
-    match_tone: bool = Field(False, description="map the optical tones onto those of the scenes")
-
-    @field_validator("place", "label")
-    @classmethod
-    def _has_a_group(cls, pattern: str) -> str:
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-        if pattern and not groups:
-            raise ValueError(f"{pattern!r} needs a group in brackets")
-        return pattern
-
-    def place_of(self, chip: Path) -> str:
-        """Return the place that a chip belongs to."""
-        place = _group(self.place, chip.name) or chip.stem
-        if not self.run:
-            return place
-        if not place.isdecimal():
-            raise ConfigError(f"source {self.name!r}: run needs a number as place, not {place!r}")
-        return str(int(place) // self.run)
-
-    def split(self, place: str) -> Split:
-        """Return the split of a place: as listed, or else by hash."""
-        if self.val or self.test:
-            return "test" if place in self.test else "val" if place in self.val else "train"
-        return split_of_place(self.name, place)
+from sar2opt.training.pairs import Ground, Pair
+from sar2opt.training.source_settings import SourceSettings
+from sar2opt.training.tones import match_tones
 
 
 def read_pairs(
@@ -144,7 +96,7 @@ def read_chip_pairs(
         common = level_of(np.concatenate([decibel.ravel() for _, decibel, _ in chips]), norm)
         for path, decibel, rgb in chips:
             place = source.place_of(path)
-            label = _group(source.label, path.as_posix()) if source.label else ""
+            label = source.label_of(path)
             own = level_of(decibel, norm)
             levels = (own,) if source.own_level else (common, own)
             folder = f"{path.parent.name}/" if stems[path.stem] > 1 else ""
@@ -230,30 +182,6 @@ def _moved(ground: Ground | None, y: int, x: int) -> Ground | None:
     return Ground(ground.crs, (a, b, c + a * x + b * y, d, e, f + d * x + e * y))
 
 
-def match_tones(pairs: Sequence[Pair], sources: Sequence[SourceSettings]) -> dict[str, Tone]:
-    """Return for each source the gain and offset that give a target its tone, per band.
-
-    Sources with ``match_tone`` get the mean and spread of the natural colours that are not
-    matched (of their luminance, where only grey exists); the others keep theirs. Tones are
-    measured on training places only.
-    """
-    train = split_of(pairs, "train")
-    matched = {source.name for source in sources if source.match_tone}
-    model = [pair for pair in train if pair.look == "natural" and pair.source not in matched]
-    tones: dict[str, Tone] = {}
-    for source in sources:
-        own = [pair for pair in train if pair.source == source.name]
-        if source.match_tone and own and model:
-            goal = _tone(model) if source.look == "natural" else _grey(_tone(model))
-            tones[source.name] = tuple(
-                (g_std / std, g_mean - g_std / std * mean)
-                for (mean, std), (g_mean, g_std) in zip(_tone(own), goal, strict=True)
-            )
-        else:
-            tones[source.name] = ((1.0, 0.0),) * (1 if source.look == "grey" else 3)
-    return tones
-
-
 def level_of(decibel: npt.NDArray[np.float16], norm: NormalisationSettings) -> float:
     """Return the normalisation level of backscatter in dB, of any shape, NaN is no data."""
     valid = decibel.ravel()[:: max(1, decibel.size // 2_000_000)]
@@ -281,20 +209,3 @@ def _pair(
         tone=((1.0, 0.0),) * len(optical),
         label=label,
     )
-
-
-def _group(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    return match.group(1) if match else ""
-
-
-def _tone(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
-    sample = np.concatenate(
-        [p.optical[:, ::8, ::8][:, np.isfinite(p.decibel[::8, ::8])] for p in pairs], axis=1
-    )
-    return [(float(band.mean()) / 255.0, float(band.std()) / 255.0) for band in sample]
-
-
-def _grey(tone: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    mean, std = (sum(w * t[i] for w, t in zip(LUMINANCE, tone, strict=True)) for i in (0, 1))
-    return [(mean, std)]

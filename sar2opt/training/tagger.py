@@ -25,7 +25,7 @@ from sar2opt.training.loop import Schedule, train_loop
 from sar2opt.training.pairs import Pair
 from sar2opt.training.pretrained import load_encoder
 from sar2opt.training.settings import TrainingSettings
-from sar2opt.training.sources import SourceSettings
+from sar2opt.training.source_settings import SourceSettings
 
 Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]
 

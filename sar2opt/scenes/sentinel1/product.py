@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,8 @@ from sar2opt.scenes.sentinel1 import grd, slc
 from sar2opt.scenes.sentinel1.container import Container, is_product, open_container
 from sar2opt.scenes.sentinel1.radar import Radar
 from sar2opt.scenes.sentinel1.xml import Tree
-from sar2opt.scenes.terrain_layers import LAYERS, seen_terrain
-from sar2opt.scenes.warp import WarpedSource, geocoded
+from sar2opt.scenes.terrain_layers import terrain_of
+from sar2opt.scenes.warp import geocoded
 
 _READERS = {"GRD": grd.read_radar, "SLC": slc.read_radar}
 _BANDS, _BAND_LINES, _BAND_STEP = 8, 32, 16  # of the quick sample: bands, lines, pixels between
@@ -51,41 +50,6 @@ def read(path: Path, settings: SceneSettings, chunks: int) -> xr.DataArray:
 
 def open_product(path: Path, settings: SceneSettings) -> Opened:
     """Return the scene, open but not read, so that slices can be joined."""
-    return _open(path, settings)[0]
-
-
-def read_with_terrain(
-    path: Path, settings: SceneSettings, chunks: int
-) -> tuple[xr.DataArray, xr.DataArray | None]:
-    """Return the scene, and what the radar saw of the terrain, as ``open_with_terrain`` says."""
-    scene, warped = _open(path, settings)
-    seen = seen_terrain(warped)
-    if seen is None:
-        return scene.raster(chunks), None
-    attrs = {**scene.attrs, "quantity": "terrain"}
-    layers = replace(scene, source=seen, names=LAYERS, attrs=attrs)
-    return scene.raster(chunks), layers.raster(chunks)
-
-
-def quick_sample(path: Path, settings: SceneSettings) -> tuple[Power, str]:
-    """Return power ``(band, n)`` of some lines, and which: what can be read in a second."""
-    container, radar = _radar(path, settings)
-    source = radar.source
-    lines = int(source.lines * (_DEFLATED if container.zipped else 1))
-    tops = np.linspace(0, max(lines - _BAND_LINES, 0), _BANDS).astype(int)
-
-    def sampled(band: int) -> Power:
-        parts = [source[band, top : top + _BAND_LINES, ::_BAND_STEP].ravel() for top in tops]
-        return np.concatenate(parts)
-
-    with ThreadPoolExecutor() as pool:  # a raster each: in a zip it is inflated from its beginning
-        power = np.stack(list(pool.map(sampled, range(len(radar.names)))))
-    where = f"the first {_DEFLATED:.0%} of the lines" if container.zipped else "all lines"
-    return power, where
-
-
-def _open(path: Path, settings: SceneSettings) -> tuple[Opened, WarpedSource]:
-    """Return the scene, and the same pixels as they are laid on the map."""
     container, radar = _radar(path, settings)
     if settings.dem is not None and radar.quantity != "gamma0":
         raise ConfigError(
@@ -104,7 +68,33 @@ def _open(path: Path, settings: SceneSettings) -> tuple[Opened, WarpedSource]:
         "source": container.name,
         "assumptions": [*radar.notes, *more],
     }
-    return Opened(warped, geobox, radar.names, attrs), warped
+    return Opened(warped, geobox, radar.names, attrs)
+
+
+def read_with_terrain(
+    path: Path, settings: SceneSettings, chunks: int
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """Return the scene, and what the radar saw of the terrain, as ``open_with_terrain`` says."""
+    scene = open_product(path, settings)
+    layers = terrain_of(scene)
+    return scene.raster(chunks), None if layers is None else layers.raster(chunks)
+
+
+def quick_sample(path: Path, settings: SceneSettings) -> tuple[Power, str]:
+    """Return power ``(band, n)`` of some lines, and which: what can be read in a second."""
+    container, radar = _radar(path, settings)
+    source = radar.source
+    lines = int(source.lines * (_DEFLATED if container.zipped else 1))
+    tops = np.linspace(0, max(lines - _BAND_LINES, 0), _BANDS).astype(int)
+
+    def sampled(band: int) -> Power:
+        parts = [source[band, top : top + _BAND_LINES, ::_BAND_STEP].ravel() for top in tops]
+        return np.concatenate(parts)
+
+    with ThreadPoolExecutor() as pool:  # a raster each: in a zip it is inflated from its beginning
+        power = np.stack(list(pool.map(sampled, range(len(radar.names)))))
+    where = f"the first {_DEFLATED:.0%} of the lines" if container.zipped else "all lines"
+    return power, where
 
 
 def _radar(path: Path, settings: SceneSettings) -> tuple[Container, Radar]:

@@ -1,7 +1,7 @@
-"""Sentinel-1 SLC, IW and stripmap: complex samples, made to what GRD is but for the slant range.
+"""Sentinel-1 SLC, TOPS and stripmap: complex samples, made what GRD is but for the slant range.
 
 1. Read the timing of each sub-swath; lay all bursts on one lattice of lines and samples.
-2. Choose looks that make pixels of about 15 m on the ground; they are printed and stored.
+2. Choose looks that make pixels of about 15 m on the ground, of EW 40 m; they are printed.
 3. The geolocation grids, brought to that lattice, and the orbit place it as they place GRD.
 
 The rasters are read here and not by xarray-sentinel 0.9.6: it drops the same number of lines at
@@ -36,8 +36,9 @@ from sar2opt.scenes.sentinel1.slc_source import SlcSource, SubSwath
 from sar2opt.scenes.sentinel1.source import Channel
 from sar2opt.scenes.sentinel1.swath import Timing, parse_timing
 
-_PIXEL = 15.0  # metres on the ground, nearly: as fine as the bandwidth of lines of IW allows
-_IW = ["iw1", "iw2", "iw3"]
+# metres on the ground, nearly: as fine as the bandwidth of lines of IW allows; as GRDM of EW has
+_PIXEL, _PIXEL_EW = 15.0, 40.0
+_TOPS = {"iw": ["iw1", "iw2", "iw3"], "ew": ["ew1", "ew2", "ew3", "ew4", "ew5"]}
 _MOST_LATTICE = 2**20  # lines or samples; a data take of 25 minutes has 730,000 lines
 _OFF = 0.1  # of a line or sample; bursts that lie farther off the lattice are told of
 _SAME = ("platform", "mode", "direction", "absolute_orbit", "datatake")
@@ -97,17 +98,19 @@ class _Swath:
 def _swaths(container: Container, asked: str) -> list[str]:
     """Return the names of the sub-swaths; raises ``SceneError`` where one is missing."""
     found = container.swaths
-    modes = {name.rstrip("0123456789") for name in found}
-    if modes == {"iw"}:
-        wanted = _IW
-    elif modes == {"s"} and len(found) == 1:
-        wanted = found
-    else:
+    mode, *others = sorted({name.rstrip("0123456789") for name in found}) or [""]
+    if mode == "wv":
+        raise SceneError(
+            f"{container.path}: wave mode: its vignettes, 20 km wide and 100 km apart, make no "
+            "map: give IW, EW or stripmap of the place, or look into its OCN product for the waves"
+        )
+    if others or mode not in ("s", *_TOPS) or (mode == "s" and len(found) > 1):
         named = ", ".join(found).upper() or "no sub-swath"
         raise SceneError(
-            f"{container.path}: an SLC product of {named}: only IW (IW1 to IW3) and stripmap "
-            "(S1 to S6) are read: give the GRD product of the same pass"
+            f"{container.path}: an SLC product of {named}: IW (IW1 to IW3), EW (EW1 to EW5) and "
+            "stripmap (S1 to S6) are read: give the GRD product of the same pass"
         )
+    wanted = _TOPS.get(mode, found)
     for name in wanted:
         for polarisation in container.polarisations:
             needed = asked in ("auto", polarisation)
@@ -209,11 +212,12 @@ class _Looks:
 
     @classmethod
     def of(cls, timings: list[Timing], grid: GeolocationGrid) -> _Looks:
-        """Choose looks that make pixels of about 15 m in the middle of the scene."""
+        """Choose looks that make pixels of the wanted size in the middle of the scene."""
         assert grid.incidence is not None
         middle = float(np.sin(np.radians(np.median(grid.incidence))))
         metres = timings[0].facts.spacing[0], timings[0].step / middle
-        down, across = (max(round(_PIXEL / one), 1) for one in metres)
+        pixel = _PIXEL_EW if timings[0].facts.mode == "EW" else _PIXEL
+        down, across = (max(round(pixel / one), 1) for one in metres)
         tall, wide = down * metres[0], across * metres[1]
         every = [timing.looks(down, across) for timing in timings]
         looks = round(float(np.mean(every)), 1)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sar2opt.sar.deburst import Share
 from sar2opt.sar.radiometry import Power
 from sar2opt.sar.resampling import block_mean
-from sar2opt.scenes.blocks import take
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.sentinel1.source import Channel, read_numbers
 
 _NONE = -2  # no line; -1 would come before line 0
@@ -38,7 +38,7 @@ class SubSwath:
 
 
 @dataclass(frozen=True)
-class SlcSource:
+class SlcSource(Indexed):
     """A product that is indexed like an array ``(band, line, pixel)`` of float32 linear power.
 
     A line and a pixel are the mean of ``down`` lines and ``across`` samples of the lattice; NaN
@@ -51,17 +51,10 @@ class SlcSource:
     lines: int
     samples: int
 
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Return ``(band, line, pixel)``."""
         return len(self.swaths[0].channels), self.lines, self.samples
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, lines: slice, pixels: slice) -> Power:
         samples = slice(pixels.start * self.across, pixels.stop * self.across)

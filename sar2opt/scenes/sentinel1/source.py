@@ -18,7 +18,8 @@ from scipy.ndimage import uniform_filter1d
 
 from sar2opt.errors import SceneError
 from sar2opt.sar.radiometry import Power
-from sar2opt.scenes.blocks import ONE_AT_A_TIME, open_raster, take
+from sar2opt.scenes.blocks import ONE_AT_A_TIME, open_raster
+from sar2opt.scenes.indexed import Indexed
 from sar2opt.scenes.sentinel1.luts import Lut, Noise
 
 _BORDER = 1024  # pixels at either side that border noise can reach
@@ -39,7 +40,7 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class GrdSource:
+class GrdSource(Indexed):
     """A product that is indexed like an array ``(band, line, pixel)`` of float32 linear power.
 
     Power is ``max(DN^2 - noise, 0) / A^2``; DN 0 is no data, NaN. It holds no open file, so it
@@ -54,17 +55,10 @@ class GrdSource:
     rim: str  # raster that tells where the dark rim of products before IPF 2.9 (2018) ends, or ""
     stamp: tuple[int, int]  # time and size of the measurement: another stamp, other pixels
 
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Return ``(band, line, pixel)``."""
         return len(self.channels), self.lines, self.samples
-
-    def __getitem__(self, index: tuple[Any, ...]) -> Power:
-        """Read an index for each dimension: an integer, a slice or a list, taken one by one."""
-        return take(index, self.shape, self._read)
 
     def _read(self, bands: slice, lines: slice, pixels: slice) -> Power:
         power = np.stack([self._power(one, lines, pixels) for one in self.channels[bands]])

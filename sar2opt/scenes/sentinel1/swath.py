@@ -49,7 +49,7 @@ def parse_timing(content: bytes, where: str) -> Timing:
     if min(delay, rate) <= 0:
         raise tree.wrong("its slant range or its sampling rate is not positive")
     bursts = tree.all("swathTiming/burstList/burst")
-    if len(bursts) > _MOST_BURSTS or (facts.mode == "IW" and not bursts):
+    if len(bursts) > _MOST_BURSTS or (facts.mode in ("IW", "EW") and not bursts):
         raise tree.wrong(f"it has {len(bursts)} bursts, which no product has")
     if bursts:
         times = tuple(burst.time("azimuthTime") for burst in bursts)

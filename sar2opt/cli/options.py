@@ -1,0 +1,130 @@
+"""Options that several commands share, and the settings that they stand for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sar2opt.config import DESPECKLE
+
+
+class Device(StrEnum):
+    """Where the nets run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
+
+SceneFile = Annotated[
+    Path,
+    typer.Argument(
+        help="SAR scene: GeoTIFF, Sentinel-1 (.SAFE or .zip), PALSAR .tar.gz, a folder or a "
+        "pattern of GeoTIFFs of one pass, or a STAC item (file or address)",
+        show_default=False,
+    ),
+]
+
+# how the scene is read
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, power, amplitude, dB, display-amplitude (8 bit) or display-dB (8 bit)"
+    ),
+]
+Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
+Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
+Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
+Calibration = Annotated[
+    str | None, typer.Option(help="Sentinel-1: auto (gamma0), sigma0, gamma0, beta0 or none")
+]
+Noise = Annotated[str | None, typer.Option(help="thermal noise of Sentinel-1: subtract or keep")]
+Geocode = Annotated[
+    str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
+]
+Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
+Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
+Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
+Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
+
+# what is flagged
+Before = Annotated[
+    list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
+]
+Reference = Annotated[Path | None, typer.Option(help="vector layer of what should be")]
+Column = Annotated[str | None, typer.Option(help="its column with the class")]
+Allow = Annotated[Path | None, typer.Option(help="TOML: class = [tags]")]
+Expect = Annotated[
+    Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
+]
+Join = Annotated[
+    Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
+]
+On = Annotated[str | None, typer.Option(help="column that both have: parcel_id")]
+Tolerance = Annotated[
+    float | None, typer.Option(help="metres beside the edge of a feature that are not judged")
+]
+Known = Annotated[
+    Path | None,
+    typer.Option("--before-anomalies", help="earlier .gpkg: its anomalies keep their ids"),
+]
+LowTrust = Annotated[
+    float | None,
+    typer.Option(help="areas of a mean trust below this are flagged, percent; 0: none"),
+]
+Most = Annotated[
+    int | None, typer.Option(help="of each kind, so many are reported, the strongest; 0: all")
+]
+Evidence = Annotated[
+    int | None, typer.Option(min=0, help="of so many anomalies, two small pictures each")
+]
+
+# with what, where and how
+Config = Annotated[Path | None, typer.Option(help="TOML; 'sar2opt config' prints one")]
+Look = Annotated[str | None, typer.Option(help="natural, clear, vivid or grey")]
+Tagger = Annotated[str | None, typer.Option(help="tagger: name or .safetensors")]
+NetsOn = Annotated[Device | None, typer.Option(help="where the nets run")]
+Workers = Annotated[int | None, typer.Option(min=0, help="threads; 0 is one a core")]
+
+# what is written
+Folder = Annotated[Path | None, typer.Option("--out", help="products land in OUT/SCENE/")]
+Geotiff = Annotated[Path, typer.Option("--out", help="GeoTIFF to write", show_default=False)]
+Geopackage = Annotated[
+    Path, typer.Option("--out", help="GeoPackage to write (.gpkg)", show_default=False)
+]
+ReplaceProducts = Annotated[bool, typer.Option("--overwrite", help="replace products")]
+ReplaceFile = Annotated[bool, typer.Option("--overwrite", help="replace the file")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+
+
+def asked_of_scene(**how: Any) -> dict[str, Any]:
+    """Return the settings that options about the scene stand for."""
+    return {f"scene.{name}": value for name, value in how.items()}
+
+
+def asked_of_anomalies(before: list[Path] | None, **others: Any) -> dict[str, Any]:
+    """Return the settings that options about anomalies stand for."""
+    return {f"anomalies.{name}": value for name, value in others.items()} | {
+        "anomalies.before": before or None
+    }
+
+
+def asked_of_engine(
+    device: Device | None, workers: int | None, *, overwrite: bool
+) -> dict[str, Any]:
+    """Return the settings that options about the work stand for."""
+    return {
+        "engine.device": device.value if device else None,
+        "engine.workers": workers,
+        "output.overwrite": overwrite or None,  # else what the configuration says
+    }
+
+
+def given(**how: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in how.items() if value is not None}
