@@ -40,7 +40,7 @@ SAR_QUANTITIES = ("sigma0", "gamma0", "beta0", "intensity")
 QUANTITIES = (*SAR_QUANTITIES, "optical", "trust", "tags", "terrain")
 SCALES = ("linear", "dB", "uint8")
 LAND_COVER = ("water", "trees", "low_vegetation", "cropland", "built_up", "bare")
-OBJECTS = ("ship", "large_structure")  # physical objects, that stand on one of them
+OBJECTS = {"ship": "water", "large_structure": "built_up"}  # and the cover that they stand on
 TAGS = (*LAND_COVER, *OBJECTS)  # by code
 NO_TAG = 255  # of a pixel without data
 

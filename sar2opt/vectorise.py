@@ -32,7 +32,7 @@ from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import UNKNOWN, Facts, ModelFacts
 from sar2opt.products.reopen import ByteLayer, probability_file
 from sar2opt.products.vectors import check_geopackage, footprint_table, write_geopackage
-from sar2opt.raster import NO_TAG, TAGS, take_band
+from sar2opt.raster import NO_TAG, OBJECTS, TAGS, take_band
 from sar2opt.sar.power_codes import encode_power
 from sar2opt.sar.radiometry import to_db
 from sar2opt.scenes import open_scene
@@ -88,7 +88,9 @@ def tags_file_to_objects(
     objects = tags_to_objects(
         tags, tags.geobox, names, score=score, power=power,
         level_db=power.level_db if power else 0.0,
-        min_area_m2=job.settings.min_area_m2, max_hole_m2=job.settings.max_hole_m2,
+        min_area_m2=job.settings.min_area_m2,
+        min_areas_m2=dict.fromkeys(OBJECTS, job.settings.min_target_m2),
+        max_hole_m2=job.settings.max_hole_m2,
         smooth=job.settings.smooth, fill=job.settings.fill,
         progress=told, **engine,
     )  # fmt: skip

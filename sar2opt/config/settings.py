@@ -99,6 +99,9 @@ class ObjectSettings(Settings):
     """Tags to polygons."""
 
     min_area_m2: float = Field(5000.0, ge=0, description="what is smaller is no object")
+    min_target_m2: float = Field(
+        300.0, ge=0, description="the same for ships and large structures, which are small"
+    )
     max_hole_m2: float = Field(2000.0, ge=0, description="smaller holes are filled")
     smooth: bool = Field(
         True, description="outlines lose their stairs; neighbours still share their border"

@@ -70,7 +70,8 @@ def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE) -> i
     """Return how far an output pixel looks, in pixels, found by gradient.
 
     Weights are made positive on a copy, so that no dead unit hides a path, every phase of the
-    stride is tried, and both ways, on strips. Raises ``ValueError`` when the reach is not finite within ``size``.
+    stride is tried, and both ways, on strips. Raises ``ValueError`` when the reach is not finite
+    within half of a strip.
     """
     probe = copy.deepcopy(net).double().eval()
     for module in probe.modules():

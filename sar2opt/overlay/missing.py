@@ -18,7 +18,7 @@ from sar2opt.overlay.components import Progress
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
 from sar2opt.overlay.outlines import places
-from sar2opt.overlay.reference import check_rules
+from sar2opt.overlay.reference import check_rules, with_their_objects
 from sar2opt.raster import NO_TAG, pixel_area_m2
 
 LEAST_PIXELS = 16  # within its border; a net that looks at some 100 pixels blurs what is smaller
@@ -68,7 +68,10 @@ def missing_objects(
     check_shapes(geobox, tags=tags, score=score)
     check_rules(reference[column], expect)
     wanted = visible(reference, geobox, column, expect, border)
-    codes = {kind: [names.index(tag) for tag in allowed] for kind, allowed in expect.items()}
+    codes = {
+        kind: [names.index(tag) for tag in with_their_objects(allowed, names)]
+        for kind, allowed in expect.items()
+    }
     rows = []
     for done, (index, shape) in enumerate(wanted, start=1):
         kind = reference[column].iloc[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -44,6 +44,7 @@ def tags_to_objects(
     level_db: float = 0.0,
     block: int = 1024,
     min_area_m2: float = 5000.0,
+    min_areas_m2: Mapping[str, float] | None = None,
     max_hole_m2: float = 2000.0,
     smooth: bool = False,
     fill: bool = False,
@@ -63,7 +64,8 @@ def tags_to_objects(
     NaN without ``power``; ``lon``
     and ``lat`` (EPSG:4326) of the centroid, or of a point inside where the centroid is not;
     ``geometry`` in the raster's CRS, in which holes smaller than ``max_hole_m2`` are filled.
-    Objects smaller than ``min_area_m2`` are left out, and leave gaps; with ``fill`` they go to the
+    Objects smaller than ``min_area_m2``, or than what ``min_areas_m2`` says of their tag, as a ship
+    is smaller than a lake may be, are left out, and leave gaps; with ``fill`` they go to the
     neighbour with the longest common border instead (see ``sieve``), so that only what touches no
     other is left out. There such scraps count in all columns, with a probability of 0 for the tag
     of their neighbour. With ``smooth`` outlines lose their stairs,
@@ -77,8 +79,10 @@ def tags_to_objects(
     area = ground(geobox)
     read = own = tag_reader(tags, names)
     cut: dict[str, Any] = {"background": NO_TAG, "block": block, "workers": workers}
+    smallest = {**dict.fromkeys(names, min_area_m2), **(min_areas_m2 or {})}
     if fill:
-        least = math.ceil(min_area_m2 / area.smallest)  # so many are large enough anywhere
+        least = np.zeros(256, np.int64)  # so many are large enough anywhere
+        least[: len(names)] = [math.ceil(smallest[name] / area.smallest) for name in names]
         read = sieve(own, geobox.shape.yx, min_pixels=least, **cut)
 
     def sure(rows: slice, columns: slice) -> Array:
@@ -90,7 +94,7 @@ def tags_to_objects(
         geobox.shape.yx,
         values=None if score is None else sure,
         weights=None if power is None else lambda y, x: summable(np.asarray(power[y, x])),
-        min_pixels=least_pixels(min_area_m2, area.largest),
+        min_pixels=least_pixels(min(smallest.values()), area.largest),
         progress=progress,
         **cut,
     )
@@ -103,7 +107,7 @@ def tags_to_objects(
     table["backscatter_db"] = mean_db(
         table["weight"].to_numpy(), table["pixels"].to_numpy(), level_db
     )
-    table = table[table["area_m2"] >= min_area_m2]
+    table = table[table["area_m2"] >= table["tag"].map(smallest)]
     table["length_m"], table["orientation_deg"] = extents(table.geometry.to_numpy(), geobox)
     table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     return table[list(OBJECT_COLUMNS)]

@@ -22,7 +22,7 @@ from sar2opt.overlay.components import Progress, find_components
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes, least_pixels, tag_reader
 from sar2opt.overlay.outlines import ground, outline
-from sar2opt.raster import NO_TAG
+from sar2opt.raster import NO_TAG, OBJECTS
 
 TOLERANCE = "tolerance_m"  # in a file of rules: no class, but how well the layer is registered
 
@@ -129,6 +129,11 @@ def _read_toml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read as TOML: {one_line(error)}") from error
 
 
+def with_their_objects(tags: Sequence[str], names: Sequence[str]) -> set[str]:
+    """Return ``tags`` and those of ``names`` that are objects on them: a hall is built up."""
+    return {name for name in names if {name, OBJECTS.get(name)} & set(tags)}
+
+
 def check_rules(classes: Iterable[str], allow: Mapping[str, Sequence[str]]) -> None:
     """Raise ``ConfigError`` when no rule fits a class of the reference."""
     kinds = sorted(set(classes))
@@ -227,7 +232,8 @@ def _forbidden(
     forbidden = np.zeros((len(kinds) + 1, 256), bool)
     for number, kind in enumerate(kinds, start=1):
         if kind in allow:
-            forbidden[number, : len(names)] = [name not in allow[kind] for name in names]
+            allowed = with_their_objects(allow[kind], names)
+            forbidden[number, : len(names)] = [name not in allowed for name in names]
     return forbidden
 
 

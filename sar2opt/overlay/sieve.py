@@ -40,23 +40,25 @@ def sieve(
     shape: tuple[int, int],
     *,
     background: int,
-    min_pixels: int,
+    min_pixels: int | Array,
     block: int = 1024,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Read:
     """Return a function that reads ``classes`` without components of fewer than ``min_pixels``.
 
-    Their pixels have the class of the neighbour that they went to; pixels that touch by a corner
-    only are no neighbours, and ``background`` is none. What touches nothing stays as it is. The
-    function reads the windows of ``block`` pixels that ``find_components`` reads, uint8 ``(y, x)``.
-    ``workers`` and ``progress`` as there.
+    That is one number for all classes, or one for each of the 256 codes. Their pixels have the
+    class of the neighbour that they went to; pixels that touch by a corner only are no neighbours,
+    and ``background`` is none. What touches nothing stays as it is. The function reads the windows
+    of ``block`` pixels that ``find_components`` reads, uint8 ``(y, x)``. ``workers`` and
+    ``progress`` as there.
     """
+    least = np.broadcast_to(min_pixels, 256)
     parts = list(windows(shape, block))
     found = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         pieces = pool.map(
-            lambda part: _look(classes(*part), part, shape[1], background, min_pixels), parts
+            lambda part: _look(classes(*part), part, shape[1], background, least), parts
         )
         for piece in pieces:
             found.append(piece)
@@ -65,7 +67,7 @@ def sieve(
     codes = dict(
         zip(
             ((rows.start, columns.start) for rows, columns in parts),
-            _new_codes(found, -(-shape[1] // block), background, min_pixels),
+            _new_codes(found, -(-shape[1] // block), background, least),
             strict=True,
         )
     )
@@ -80,7 +82,7 @@ def sieve(
 
 
 def _look(
-    classes: Array, window: tuple[slice, slice], width: int, background: int, min_pixels: int
+    classes: Array, window: tuple[slice, slice], width: int, background: int, least: Array
 ) -> _Block:
     start, run, number, part = label(classes, background)
     code, pixels = np.zeros(number, np.uint8), np.zeros(number, np.int64)
@@ -92,14 +94,14 @@ def _look(
     labels = part[run]
     facing = [(labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])]
     apart = [np.stack([one[one != other], other[one != other]]) for one, other in facing]
-    borders = _borders(np.concatenate(apart, axis=1), code, pixels, background, min_pixels)
+    borders = _borders(np.concatenate(apart, axis=1), code, pixels, background, least)
     top, bottom, left, right = (side.copy() for side in sides(labels))
     return _Block(code, pixels, first, borders, (top, bottom, left, right))
 
 
-def _borders(pairs: Array, code: Array, pixels: Array, background: int, min_pixels: int) -> Array:
+def _borders(pairs: Array, code: Array, pixels: Array, background: int, least: Array) -> Array:
     """Count the pairs ``(2, m)`` of components of two classes, one of which may be a scrap."""
-    small = (pixels[pairs] < min_pixels).any(axis=0)
+    small = (pixels[pairs] < least[code[pairs]]).any(axis=0)
     wanted = small & (code[pairs] != background).all(axis=0) & (code[pairs[0]] != code[pairs[1]])
     return _summed(np.vstack([pairs[:, wanted], np.ones(wanted.sum(), np.int64)]), len(code))
 
@@ -113,7 +115,7 @@ def _summed(borders: Array, number: int) -> Array:
     return np.stack([*np.divmod(key, max(number, 1)), total])
 
 
-def _new_codes(found: list[_Block], wide: int, background: int, min_pixels: int) -> list[Array]:
+def _new_codes(found: list[_Block], wide: int, background: int, least: Array) -> list[Array]:
     """Return for each block the class that each of its components has in the end."""
     offsets = np.cumsum([0, *(len(piece.code) for piece in found)])
     code, pixels, first = (
@@ -123,16 +125,17 @@ def _new_codes(found: list[_Block], wide: int, background: int, min_pixels: int)
     seams = _seams(found, offsets, wide)
     same = code[seams[0]] == code[seams[1]]
     number, whole = union(seams[:, same & (code[seams[0]] != background)], len(code))
-    borders = [_borders(seams[:, ~same], code, pixels, background, min_pixels)]
+    borders = [_borders(seams[:, ~same], code, pixels, background, least)]
     for piece, offset in zip(found, offsets, strict=False):
         borders.append(piece.borders + np.array([[offset], [offset], [0]]))
     one, other, length = np.concatenate(borders, axis=1)
     size = np.bincount(whole, pixels, number).astype(np.int64)
     begin = np.full(number, np.iinfo(np.int64).max)
     np.minimum.at(begin, whole, first)
-    owner = _given_away(size, begin, np.stack([whole[one], whole[other], length]), min_pixels)
     final = np.zeros(number, np.uint8)
     final[whole] = code
+    between = np.stack([whole[one], whole[other], length])
+    owner = _given_away(size, begin, between, size < least[final])
     return np.split(final[owner][whole], offsets[1:-1])
 
 
@@ -148,10 +151,10 @@ def _seams(found: list[_Block], offsets: Array, wide: int) -> Array:
     return np.concatenate(pairs, axis=1)
 
 
-def _given_away(size: Array, begin: Array, borders: Array, min_pixels: int) -> Array:
+def _given_away(size: Array, begin: Array, borders: Array, scrap: Array) -> Array:
     """Return for each component the one that it belongs to in the end: mostly itself."""
     number = len(size)
-    owner, size, scrap = np.arange(number), size.copy(), size < min_pixels
+    owner, size, scrap = np.arange(number), size.copy(), scrap.copy()
     while True:
         borders[:2] = owner[borders[:2]]
         open_ = (borders[0] != borders[1]) & scrap[borders[:2]].any(axis=0)

@@ -36,7 +36,7 @@ from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.plan import RunPlan
 from sar2opt.products.facts import UNKNOWN
 from sar2opt.products.vectors import footprint_table
-from sar2opt.raster import NO_TAG, pixel_area_m2
+from sar2opt.raster import NO_TAG, OBJECTS, pixel_area_m2
 
 Progress = Callable[[str, int, int], None]
 
@@ -63,6 +63,7 @@ def find_objects(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoData
         power=_plane(plan, "power"),
         level_db=plan.job.translator_norm.level_db,
         min_area_m2=settings.min_area_m2,
+        min_areas_m2=dict.fromkeys(OBJECTS, settings.min_target_m2),
         max_hole_m2=settings.max_hole_m2,
         smooth=settings.smooth,
         fill=settings.fill,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import rasterio
 
 from sar2opt.nets.tagger import CLASSES
-from sar2opt.raster import LAND_COVER
+from sar2opt.raster import LAND_COVER, OBJECTS
 from sar2opt.sar.normalise import NormalisationSettings, fit_normalisation
 from sar2opt.sar.radiometry import to_power
 from sar2opt.training.labels import IGNORE
@@ -26,8 +26,7 @@ TERRAMIND = {1: "water", 2: "trees", 4: "cropland", 5: "built_up", 6: "bare", 9:
 CHIP_LABELS = {"agriculture": ("cropland", "low_vegetation"), "forest": ("trees",),
                "resident": ("built_up",), "river": ("water",)}  # fmt: skip
 MERGED = {"water": "water", "trees": "trees", "low_vegetation": "low", "cropland": "low",
-          "built_up": "built_up", "ship": "water", "large_structure": "built_up"}  # fmt: skip
-STANDS_ON = {"water": ("water", "ship"), "built_up": ("built_up", "large_structure")}
+          "built_up": "built_up", **OBJECTS}  # fmt: skip
 
 
 def confusion(truth: Tags, tags: Tags) -> npt.NDArray[np.int64]:
@@ -109,8 +108,9 @@ def on_chip_labels(
 
 
 def _shows(counts: npt.NDArray[np.int64], wanted: tuple[str, ...]) -> bool:
-    land = {name: sum(counts[CLASSES.index(one)] for one in STANDS_ON.get(name, (name,)))
-            for name in LAND_COVER}  # fmt: skip
+    land = dict.fromkeys(LAND_COVER, 0)
+    for name, count in zip(CLASSES, counts, strict=False):
+        land[OBJECTS.get(name, name)] += int(count)
     if wanted == ("water",):
         return bool(land["water"] >= 0.01 * counts.sum())
     return max(land, key=lambda name: land[name]) in wanted

@@ -46,9 +46,7 @@ def with_objects(weak: WeakPair) -> WeakPair:
     labels, count = ndimage.label(contrast > STANDS_OUT_DB, np.ones((3, 3)))
     tags = np.where(contrast > DOUBTFUL_DB, np.uint8(IGNORE), weak.tags)
     for number, box in enumerate(ndimage.find_objects(labels, count), start=1):
-        rows, cols = (
-            slice(max(part.start - RING, 0), part.stop + RING) for part in box
-        )
+        rows, cols = (slice(max(part.start - RING, 0), part.stop + RING) for part in box)
         own = labels[rows, cols] == number
         ring = ndimage.binary_dilation(own, iterations=RING) & (labels[rows, cols] == 0)
         around = weak.tags[rows, cols][ring]

@@ -24,7 +24,9 @@ from sar2opt.training.water import roughened
 
 SYNTHETIC = "synthetic"
 SIDE = 320  # pixels of a synthetic scene
-GRID = 16  # pixels between the places at which a class is looked for, and every one for a rare class
+GRID = (
+    16  # pixels between the places at which a class is looked for, and 1 for a rare one
+)
 SMALL = 200_000  # pixels of a class in all pairs
 OTHER_LEVEL = 0.5  # share of the crops that may be normalised by another level than the source's
 DRAWS = 400  # crops that tell how common each class is
