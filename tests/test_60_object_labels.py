@@ -40,8 +40,8 @@ def test_a_strong_echo_is_named_after_what_it_stands_on() -> None:
     assert (hall.tags[60:66, 160:166] == STRUCTURE).all()
     assert (hall.tags == SHIP).sum() == 0
     for weak, around in ((ship, WATER), (hall, TOWN)):
-        far = np.r_[0:20, 125:140], np.r_[70:75]  # from the echo, and from the shore
-        assert (weak.tags[np.ix_(*far)] == WATER).all()
+        far = (slice(0, 20), slice(65, 75))  # from the echo, and from the shore
+        assert (weak.tags[far] == WATER).all()
         assert weak.tags[63, 80 if around == WATER else 140] == around
 
 

@@ -138,7 +138,7 @@ def tagger_card(
 ) -> Card:
     """Return the card of a tagger made from the configuration ``file``."""
     counts = [np.bincount(item.tags.ravel(), minlength=256)[: len(CLASSES)] for item in weak]
-    known = np.sum(counts, axis=0)
+    known, stride = np.sum(counts, axis=0), 2**config.net.stages
     shares = {
         name: round(float(count / known.sum()), 3)
         for name, count in zip(CLASSES, known, strict=True)
@@ -149,10 +149,10 @@ def tagger_card(
         summary="Tags land cover from one band of C-band backscatter. Trained on weak labels: "
         "what an optical net says of the optical image beside the radar image.",
         architecture="Tagger",
-        settings={"classes": list(CLASSES), "channels_in": 1},
+        settings=config.net.model_dump(mode="json"),
         bands_out=CLASSES,
         normalisation=config.norm,
-        margin=find_margin(net),
+        margin=find_margin(net, stride=stride),
         temperature=temperature,
         training={
             "command": f"sar2opt train configs/{file} --data DATA --out OUT",
@@ -164,5 +164,5 @@ def tagger_card(
         },
         figures=figures,
         licences=(*TAGGER_SOURCES, *LABEL_SOURCES),
-        **COMMON,
+        **COMMON | {"stride": stride},
     )

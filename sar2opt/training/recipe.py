@@ -31,6 +31,7 @@ from sar2opt.training.floods import FloodTraining, flood_card, read_floods, trai
 from sar2opt.training.labels import read_label_chips
 from sar2opt.training.loop import train_loop
 from sar2opt.training.methods import net_method
+from sar2opt.training.object_labels import with_objects
 from sar2opt.training.pack import pack_translator
 from sar2opt.training.pair_set import read_set
 from sar2opt.training.pairs import Pair, normalise_db
@@ -128,6 +129,8 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
     pairs = read_pairs(data, config.sources, config.norm) if config.sources else []
     pairs += read_set(config.pairs).pairs if config.pairs else []
     weak = label_weakly(teacher, pairs, chips, config.confidence)
+    if config.objects:
+        weak = [with_objects(item) for item in weak]
     weak += label_by_chip(pairs, config.chip_labels)
     begun = (out / "student" / "checkpoint.pt").exists()
     net = train_student(config, weak, out, resume=resume and begun)
