@@ -593,7 +593,8 @@ def test_the_addresses_of_the_guide_answer(
 ) -> None:
     answer = client.get(filled(path, bounds))
     assert answer.status_code == 200
-    kinds = {".png": "image/png", ".xml": "application/xml", "geojson": "application/geo+json"}
+    kinds = {".png": "image/png", ".xml": "application/xml", "geojson": "application/geo+json",
+             "/ogc": "application/json"}  # fmt: skip
     wanted = next((kind for end, kind in kinds.items() if end in path), "text/html")
     assert answer.headers["content-type"].startswith(wanted)
 

@@ -5,27 +5,22 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, chromium
 from PIL import Image
 from planted import Case
 from served import server, two_dates
 
 pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: apt install chromium")
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
-FLAGS = (
-    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)  # fmt: skip  # drawn without a graphics card; the rest of the network is cut
 PLANTED = "scene=planted"
 
 
@@ -37,10 +32,8 @@ def address(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        one = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture
