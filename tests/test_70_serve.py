@@ -124,6 +124,14 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         make_app(tmp_path / "nothing")
 
 
+def test_towns_are_found_by_place_the_largest_first(client: TestClient) -> None:
+    told = client.get("/places.json?bbox=-119,33.5,-117.5,34.5&limit=3").json()
+    assert told["source"] == "GeoNames, CC BY 4.0"
+    assert [one["name"] for one in told["places"]][:2] == ["Los Angeles", "Long Beach"]
+    assert client.get("/places.json?bbox=-40,0,-39,1").json()["places"] == []
+    assert client.get("/places.json?bbox=1").status_code == 400
+
+
 # ---- rasters -------------------------------------------------------------------------------------
 
 

@@ -201,6 +201,18 @@ def test_times_are_chosen_and_compared(visit: Callable[..., Any]) -> None:
     assert state(page)["before"] == "planted"
 
 
+def test_towns_are_named(visit: Callable[..., Any]) -> None:
+    page = visit(PLANTED + "&at=8.00/34.00000/-118.20000")
+    page.wait_for_function("document.querySelectorAll('#places span').length > 5")
+    names = page.locator("#places span").all_inner_texts()
+    assert names[0] == "Los Angeles"
+    boxes = [label.bounding_box() for label in page.locator("#places span").all()]
+    middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
+    for number, (x, y) in enumerate(middles):
+        assert all(abs(x - a) > 100 or abs(y - b) > 20 for a, b in middles[:number])
+    assert "GeoNames" in page.locator("#facts").inner_text()
+
+
 def test_lengths_are_measured(visit: Callable[..., Any]) -> None:
     page = visit()
     page.keyboard.press("m")

@@ -24,6 +24,7 @@ from sar2opt.serve.features import MOST, LayerName, Wanted
 from sar2opt.serve.guard import REPORT_POLICY, Guard, TileCache, page_policy
 from sar2opt.serve.layers import FILE_OF, legend
 from sar2opt.serve.ogc import ogc_router
+from sar2opt.serve.places import places_in
 from sar2opt.serve.tiles import EMPTY_TILE, tile_router
 
 STATIC = Path(__file__).with_name("static")
@@ -97,6 +98,12 @@ def _add_products(app: FastAPI, catalogue: Catalogue) -> None:
         """Return all finished products, the earliest first."""
         listed = [_summary(one) for one in catalogue.products()]
         return JSONResponse({"products": listed}, headers=REVALIDATE)
+
+    @app.get("/places.json")
+    def places(bbox: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
+        """Return the largest towns of an area, for names on the map."""
+        found = places_in(features.parse_bounds(bbox), limit)
+        return {"source": "GeoNames, CC BY 4.0", "places": found}
 
     @app.get("/files/{scene}/{name}")
     def file(scene: str, name: str) -> FileResponse:
