@@ -19,6 +19,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProject,
     QgsRasterLayer,
+    QgsSingleSymbolRenderer,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QSize
@@ -36,6 +37,15 @@ def look(folder, scene, picture):
             "colours": [item.symbol().color().name() for item in items],
             "crs": layer.crs().authid(),
         }
+        if name != "footprint":
+            layer.setRenderer(QgsSingleSymbolRenderer(items[0].symbol().clone()))
+            _, read = layer.loadSldStyle(f"{folder}/{scene}_{name}.sld")
+            items = layer.renderer().legendSymbolItems()
+            found[name]["sld"] = {
+                "read": read,
+                "legend": [item.label() for item in items],
+                "colours": [item.symbol().color().name() for item in items],
+            }
     for name in ("optical", "tags", "trust"):
         layer = QgsRasterLayer(f"{folder}/{scene}_{name}.tif", name)
         legend = [item[0] for item in layer.renderer().legendSymbologyItems()]

@@ -60,6 +60,9 @@ def test_products_open_styled(utm: Case, tmp_path: Path) -> None:
     assert found["objects"]["colours"] == [entry.hex.lower() for entry in CLASSES]
     labels = [label for label, _ in ANOMALY_COLOURS.values()]
     assert found["anomalies"]["legend"] == [*labels, "Other anomaly"]
+    for name in ("objects", "anomalies"):  # the styles for GeoServer are read as the same
+        told = {key: found[name][key] for key in ("legend", "colours")}
+        assert found[name]["sld"] == {"read": True, **told}
     assert found["footprint"]["renderer"] == "singleSymbol"
     assert (found["tags"]["renderer"], found["tags"]["legend"]) == ("paletted", titles)
     assert found["trust"]["renderer"] == "singlebandpseudocolor"
