@@ -140,9 +140,9 @@ def test_a_target_is_described_exactly() -> None:
     assert table["pixels"].tolist() == [1, 3]
     assert table["score"].tolist() == pytest.approx([1, 10 / 11], abs=1e-4)
     assert table["reason"].tolist() == [
-        "Echo at least 61 dB above its surroundings over 1 pixel (100 m2) on a darker background; "
+        "Echo at least 61 dB above its surroundings over 1 pixel (100 m²) on a darker background; "
         "expected by chance less than once in 10 million pixels.",
-        "Echo 20 dB above its surroundings over 3 pixels (300 m2) on a darker background; "
+        "Echo 20 dB above its surroundings over 3 pixels (300 m²) on a darker background; "
         "expected by chance less than once in 10 million pixels.",
     ]
     parts = box((10, 11), (20, 21)), box((11, 12), (21, 23))
@@ -176,7 +176,7 @@ def test_a_target_on_water_may_be_a_ship() -> None:
     assert table["tag"].tolist() == ["", "water", "crops"]
     nowhere, ship, field = table["reason"]
     assert "on a darker background;" in nowhere
-    assert "(1201 m2) on water, possibly a ship;" in ship
+    assert "(1,201 m²) on water, possibly a ship;" in ship
     assert "on a darker background of crops;" in field
 
 
