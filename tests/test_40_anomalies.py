@@ -119,6 +119,21 @@ def test_of_each_kind_the_strongest_are_kept() -> None:
     assert len(strongest(empty_anomalies("EPSG:32611"), 2)) == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_was_mended_in_a_reference_and_left_out_of_it_is_counted(tmp_path) -> None:
+    bow = shapely.Polygon([(5e5, 4e6), (500100, 4000100), (500100, 4e6), (5e5, 4000100)])
+    shapes = [box((0, 9), (0, 9)), bow, shapely.Polygon(), None, box((0, 9), (20, 29))]
+    kinds = ["lake", "lake", "lake", "lake", None]
+    path = tmp_path / "r.gpkg"
+    gpd.GeoDataFrame({"class": kinds}, geometry=shapes, crs="EPSG:32611").to_file(path)
+    table = read_reference(path, "class")
+    assert (len(table), table.geometry.is_valid.all()) == (3, True)  # the bow is two triangles
+    assert table.attrs["notes"] == (
+        "r.gpkg: 3 of 5 features have no class or no area, and are left out",
+        "r.gpkg: 1 features have a broken outline, mended",
+    )
+
+
 def test_the_strongest_targets_do_not_tie() -> None:
     raster = np.zeros((9, 40), np.uint8)
     ratio = np.array([30, 100, 1e3, 1e4, 9e4], np.float32)
