@@ -171,6 +171,7 @@ def flags_of(case: Planted) -> gpd.GeoDataFrame:
     allow.write_text("".join(f"{use} = {list(tags)!r}\n" for use, tags in rules().items()))
     expect.write_text('stand = ["trees"]\n')
     wanted: dict[str, Any] = {"before": [case.before], "reference": case.register, "allow": allow}
+    wanted["low_trust"] = 0  # of the picture, and not judged here
     if (gpd.read_file(case.register)["class"] == "stand").any():
         wanted["expect"] = expect
     config = sar2opt.RunConfig(

@@ -4,7 +4,9 @@
 
 Each server runs as a process of its own on loopback, one after the other in the same run. Clients
 keep their connections and ask for the tiles of 256 px of the generated image in random order: each
-once ("first", the file being in the memory of the system), then all once more ("warm").
+once ("first", the file being in the memory of the system, but no tile made yet), then all once more
+("warm": sar2opt keeps finished tiles, the peer makes them anew), and again. The processor time that
+the server takes for a tile does not depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from urllib.parse import quote, urlencode
 
 import morecantile
 import numpy as np
+import psutil
 
 HOST, OURS, THEIRS = "127.0.0.1", 8961, 8962
 ZOOMS = (13, 12, 11)
@@ -58,10 +61,11 @@ def measure(out: Path, scene: str, clients: int, count: int) -> dict[str, Any]:
     }  # fmt: skip
     figures: dict[str, Any] = {"tiles": len(tiles), "clients": clients}
     for name, (port, command, address) in servers.items():
-        with running(command, port):
+        with running(command, port) as process:
             paths = [address.format(tile) for tile in tiles]
             figures[name] = {
-                kind: one_round(port, paths, clients) for kind in ("first", "warm", "warm again")
+                kind: one_round(port, paths, clients, process)
+                for kind in ("first", "warm", "warm again")
             }
     if chromium := shutil.which("chromium"):
         with running(servers["sar2opt serve"][1], OURS):
@@ -70,7 +74,7 @@ def measure(out: Path, scene: str, clients: int, count: int) -> dict[str, Any]:
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[None]:
+def running(command: list[str], port: int) -> Iterator[psutil.Process]:
     """Run a server until the block ends; wait until it answers."""
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
@@ -81,12 +85,14 @@ def running(command: list[str], port: int) -> Iterator[None]:
                 except OSError:
                     time.sleep(0.2)
             time.sleep(1)
-            yield
+            yield psutil.Process(process.pid)
         finally:
             process.terminate()
 
 
-def one_round(port: int, paths: list[str], clients: int) -> dict[str, float]:
+def one_round(
+    port: int, paths: list[str], clients: int, server: psutil.Process
+) -> dict[str, float]:
     """Ask for all paths once, by so many clients side by side."""
 
     def client(mine: list[str]) -> list[tuple[float, int]]:
@@ -100,16 +106,18 @@ def one_round(port: int, paths: list[str], clients: int) -> dict[str, float]:
             times.append((time.perf_counter() - began, answer.status))
         return times
 
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), sum(server.cpu_times()[:2])
     with ThreadPoolExecutor(clients) as pool:
         shares = [paths[start::clients] for start in range(clients)]
         answers = [one for share in pool.map(client, shares) for one in share]
     seconds = time.perf_counter() - began
+    worked = sum(server.cpu_times()[:2]) - worked
     p50, p95, p99 = np.percentile([1000 * took for took, _ in answers], (50, 95, 99))
     return {
         "p50_ms": round(float(p50), 1),
         "p95_ms": round(float(p95), 1),
         "p99_ms": round(float(p99), 1),
+        "server_cpu_ms_a_tile": round(1000 * worked / len(answers), 1),
         "tiles_per_s": round(len(answers) / seconds, 1),
         "not_200": sum(status != 200 for _, status in answers),
     }

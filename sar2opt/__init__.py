@@ -1,7 +1,8 @@
 """sar2opt: from a SAR scene to a readable, tagged and flagged map that says it was generated.
 
 The names below are all that most people need; they are loaded when first used, so that importing
-sar2opt stays quick and does not import torch.
+sar2opt stays quick and does not import torch. ``overlay`` is a module: the steps from rasters to
+objects and anomalies, each as a function.
 """
 
 from importlib import import_module
@@ -29,14 +30,18 @@ _FACE = {
     "write_samples": "sar2opt.synth",
 }
 
-__all__ = list(_FACE)
+_ROOMS = ("overlay",)  # rasters and GeoDataFrames in, GeoDataFrames out
+
+__all__ = [*_FACE, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"sar2opt.{name}")
     if name in _FACE:
         return getattr(import_module(_FACE[name]), name)
     raise AttributeError(f"module 'sar2opt' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_FACE])
+    return sorted({*globals(), *__all__})

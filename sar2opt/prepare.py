@@ -16,7 +16,8 @@ from typing import Any, Literal
 import xarray as xr
 
 from sar2opt.errors import ConfigError
-from sar2opt.products.backscatter import Write, backscatter_cog, check_target
+from sar2opt.products.backscatter import Write, backscatter_cog
+from sar2opt.products.folder import check_target
 from sar2opt.sar.looks import estimate_looks
 from sar2opt.sar.radiometry import to_db
 from sar2opt.sar.speckle import SpeckleFilter

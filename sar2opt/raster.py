@@ -7,7 +7,7 @@ dtype                   float32, NaN is no data
 ``y``, ``x``            pixel centres in the units of the CRS; pixel is area
 ``spatial_ref``         the CRS, as odc-geo and rioxarray write it
 attrs ``quantity``      ``sigma0``, ``gamma0``, ``beta0``, ``intensity`` (uncalibrated power),
-                        ``optical`` (generated imagery, 0 to 1), ``trust``, ``tags``
+                        ``optical`` (generated imagery, 0 to 1), ``trust``, ``tags``, ``terrain``
 attrs ``scale``         ``linear`` (power, not amplitude), ``dB``, ``uint8``
 attrs ``acquired``      ISO 8601 time, or an empty string
 attrs ``source``        name of the source product

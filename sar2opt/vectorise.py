@@ -28,8 +28,8 @@ from sar2opt.overlay import (
     with_origin,
 )
 from sar2opt.overlay.footprint import footprint
-from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import UNKNOWN, Facts, ModelFacts
+from sar2opt.products.folder import check_target
 from sar2opt.products.reopen import ByteLayer, probability_file
 from sar2opt.products.vectors import check_geopackage, footprint_table, write_geopackage
 from sar2opt.raster import NO_TAG, OBJECTS, TAGS, take_band

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import f as fisher
@@ -12,6 +14,7 @@ from sar2opt.sar.change_statistics import (
     change_p,
     false_discovery_rates,
     latest_change,
+    textured_p,
     unevenness,
 )
 from sar2opt.synth.speckle import draw_speckle
@@ -24,7 +27,7 @@ def speckle(dates: int, shape: tuple[int, int], looks: float, seed: int = 0) -> 
 
 def plain(looks: float, dates: int) -> ChangeTest:
     """A test of single pixels, of known looks and level."""
-    return ChangeTest(looks, 1.0, (1.0,) * dates, floor=0.0, noise=0.0, window=1)
+    return ChangeTest(looks, np.inf, (1.0,) * dates, floor=0.0, noise=0.0, window=1)
 
 
 def test_two_dates_follow_the_f_distribution_exactly() -> None:
@@ -69,6 +72,37 @@ def test_looks_and_levels_are_found_in_correlated_speckle(dates: int) -> None:
     p = fit_change_test(series[:, 60:], 3)(series[:, 60:]).p
     for rate in (1e-2, 1e-3):
         assert np.nanmean(p < rate) == pytest.approx(rate, rel=0.3)
+
+
+@pytest.mark.parametrize("texture", [0.4, 3.0, 40.0])
+def test_unevenness_under_texture_follows_a_k_law(texture: float) -> None:
+    rng = np.random.default_rng(1)
+    here = rng.gamma(texture, 1 / texture, 400_000)
+    uneven = here * unevenness(rng.gamma(20, 1 / 20, (5, 400_000)))
+    p = change_p(uneven, 5, 20, texture)
+    for rate in (0.5, 0.1, 1e-2, 1e-3, 1e-4):
+        expected = rate * p.size
+        assert np.count_nonzero(p < rate) == pytest.approx(
+            expected, abs=4 * np.sqrt(expected) + 0.05 * expected
+        )
+    some = uneven[:1000]
+    np.testing.assert_allclose(p[:1000], textured_p(some, 5, 20, texture), rtol=1e-2)
+
+
+@pytest.mark.parametrize("dates", [4, 8])
+def test_ground_that_varies_more_in_one_place_than_in_another_raises_no_more_alarms(
+    dates: int,
+) -> None:
+    rng = np.random.default_rng(8)
+    looks = 30 / rng.gamma(3, 1 / 3, (40, 40)).repeat(10, axis=0).repeat(10, axis=1)
+    series = (rng.gamma(looks, size=(dates, 400, 400)) / looks).astype(np.float32)
+    test = fit_change_test(series, 1, 30)
+    assert test.texture == pytest.approx(3, rel=0.2)
+    assert test.looks == pytest.approx(30, rel=0.05)
+    for rate in (1e-2, 1e-3):
+        assert 0.7 < np.mean(test(series).p < rate) / rate < 1.3
+    even = replace(test, texture=np.inf)
+    assert np.mean(even(series).p < 1e-3) / 1e-3 > 5
 
 
 @pytest.mark.parametrize("dates", [2, 3, 6])

@@ -119,6 +119,21 @@ def test_of_each_kind_the_strongest_are_kept() -> None:
     assert len(strongest(empty_anomalies("EPSG:32611"), 2)) == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_was_mended_in_a_reference_and_left_out_of_it_is_counted(tmp_path) -> None:
+    bow = shapely.Polygon([(5e5, 4e6), (500100, 4000100), (500100, 4e6), (5e5, 4000100)])
+    shapes = [box((0, 9), (0, 9)), bow, shapely.Polygon(), None, box((0, 9), (20, 29))]
+    kinds = ["lake", "lake", "lake", "lake", None]
+    path = tmp_path / "r.gpkg"
+    gpd.GeoDataFrame({"class": kinds}, geometry=shapes, crs="EPSG:32611").to_file(path)
+    table = read_reference(path, "class")
+    assert (len(table), table.geometry.is_valid.all()) == (3, True)  # the bow is two triangles
+    assert table.attrs["notes"] == (
+        "r.gpkg: 3 of 5 features have no class or no area, and are left out",
+        "r.gpkg: 1 features have a broken outline, mended",
+    )
+
+
 def test_the_strongest_targets_do_not_tie() -> None:
     raster = np.zeros((9, 40), np.uint8)
     ratio = np.array([30, 100, 1e3, 1e4, 9e4], np.float32)
@@ -140,9 +155,9 @@ def test_a_target_is_described_exactly() -> None:
     assert table["pixels"].tolist() == [1, 3]
     assert table["score"].tolist() == pytest.approx([1, 10 / 11], abs=1e-4)
     assert table["reason"].tolist() == [
-        "Echo at least 61 dB above its surroundings over 1 pixel (100 m2) on a darker background; "
+        "Echo at least 61 dB above its surroundings over 1 pixel (100 m²) on a darker background; "
         "expected by chance less than once in 10 million pixels.",
-        "Echo 20 dB above its surroundings over 3 pixels (300 m2) on a darker background; "
+        "Echo 20 dB above its surroundings over 3 pixels (300 m²) on a darker background; "
         "expected by chance less than once in 10 million pixels.",
     ]
     parts = box((10, 11), (20, 21)), box((11, 12), (21, 23))
@@ -176,7 +191,7 @@ def test_a_target_on_water_may_be_a_ship() -> None:
     assert table["tag"].tolist() == ["", "water", "crops"]
     nowhere, ship, field = table["reason"]
     assert "on a darker background;" in nowhere
-    assert "(1201 m2) on water, possibly a ship;" in ship
+    assert "(1,201 m²) on water, possibly a ship;" in ship
     assert "on a darker background of crops;" in field
 
 

@@ -59,7 +59,7 @@ def test_what_is_not_seen_is_missing_and_what_cannot_be_seen_is_not() -> None:
     assert area == pytest.approx([20 * 20 * 100, 120 * 200 * 100], rel=0.002)
     gone = found.set_index("area_m2").loc[area[1]]
     assert gone["reason"] == (
-        "The reference layer says forest (2.4 km2), but 0% of it looks like trees; most of it is "
+        "The reference layer says forest (2.4 km²), but 0% of it looks like trees; most of it is "
         "tagged bare (80% sure on average)."
     )
     assert (gone["tag"], gone["expected"]) == ("bare", "forest")

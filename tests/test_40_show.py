@@ -9,11 +9,13 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pytest
+from planted import Case
 from product_scene import anomaly_rows, finished_scene, grid, object_rows
 
 import sar2opt
 from sar2opt.errors import ConfigError, OutputError
 from sar2opt.products.preview import MARK
+from sar2opt.products.reopen import open_product
 from sar2opt.products.views import SIDE, views_of
 from sar2opt.raster import TAGS, make_raster
 
@@ -94,6 +96,15 @@ def test_products_are_shown_with_their_marks_and_anomalies(folder: Path) -> None
     ]  # fmt: skip
     assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
     assert figure.axes[1].get_legend().get_texts()[0].get_text() == "Water"
+
+
+def test_the_radar_of_an_earlier_run_is_shown_too(utm: Case) -> None:
+    figure = sar2opt.show(utm.products.folder)
+    assert titles(figure)[:2] == ["Radar backscatter, VH", MARK]
+    radar = open_product(utm.products.folder, "sar")
+    assert (radar.attrs["scale"], list(radar.band.values)) == ("uint8", ["vh"])
+    assert np.array_equal(np.isfinite(radar.values[0]), utm.valid)
+    assert sar2opt.show(utm.products.folder, swipe=True).titles[0] == "Radar backscatter, VH"
 
 
 def test_a_list_is_shown_side_by_side(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sar2opt.errors import ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, read_card, save_bundle, shipped_bundles
 from sar2opt.nets.card import Card, Look
 from sar2opt.nets.discriminator import MultiScaleDiscriminator, scores_of
+from sar2opt.nets.fused import ConvAct, fuse_activations
 from sar2opt.nets.generator import Generator, GeneratorSettings
 from sar2opt.nets.layers import STRIDE, find_margin, fold_batch_norm
 from sar2opt.nets.models import NO_DATA, FloodModel, TagModel, Translator, load_model
@@ -100,6 +102,15 @@ def test_folding_keeps_the_function(kind: str) -> None:
     assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
     tile = torch.rand(1, 1, 96, 96)
     torch.testing.assert_close(folded(tile), net(tile), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_fusing_changes_no_bit(kind: str, precision: torch.dtype) -> None:
+    folded = fold_batch_norm(fresh(kind)).to(precision, memory_format=torch.channels_last)
+    fused = fuse_activations(copy.deepcopy(folded))
+    assert sum(isinstance(module, ConvAct) for module in fused.modules()) >= 10
+    tile = torch.randn(2, 1, 96, 96).to(precision, memory_format=torch.channels_last)
+    assert torch.equal(fused(tile), folded(tile))
 
 
 def test_saved_and_loaded_is_bit_equal(kind: str, tmp_path: Path) -> None:

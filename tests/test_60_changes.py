@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import shapely
 import simulated_safe as s1
+import xarray as xr
 from planted import pixels, settings
 from scene_files import UTM, write
 
@@ -17,6 +18,7 @@ import sar2opt
 from sar2opt.errors import ConfigError, PlacementError, SceneError
 from sar2opt.pipeline import Products
 from sar2opt.pipeline.plan import make_plan
+from sar2opt.tiles import sample
 
 SHAPE = (150, 190)
 FIELD = (slice(50, 75), slice(100, 140))  # lies across blocks of 64
@@ -287,3 +289,18 @@ def test_one_is_compared_where_one_is_missing_or_asked_for(
     products = run_against(tmp_path, earlier, scene=scene)
     assert "changes: vh against 2024-05-13; " in said(products)
     assert changed(products)["before_db"].max() == pytest.approx(-17, abs=0.7)
+
+
+def test_the_sample_of_each_date_is_drawn_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    def noted(raster: xr.DataArray) -> Any:
+        drawn.append(raster.attrs["source"])
+        return read(raster)
+
+    read = sample.sample_windows
+    monkeypatch.setattr(sample, "sample_windows", noted)
+    run_against(tmp_path, write_scene(tmp_path / "first.tif", 2, "01"))
+    assert sorted(drawn) == ["first", "scene"]

@@ -5,27 +5,22 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, chromium
 from PIL import Image
 from planted import Case
 from served import server, two_dates
 
 pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: apt install chromium")
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
-FLAGS = (
-    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)  # fmt: skip  # drawn without a graphics card; the rest of the network is cut
 PLANTED = "scene=planted"
 
 
@@ -37,10 +32,8 @@ def address(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        one = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture
@@ -206,6 +199,18 @@ def test_times_are_chosen_and_compared(visit: Callable[..., Any]) -> None:
     assert page.locator("#time-shown").inner_text().startswith("2023-01-02")
     page.locator("#before").select_option("planted")
     assert state(page)["before"] == "planted"
+
+
+def test_towns_are_named(visit: Callable[..., Any]) -> None:
+    page = visit(PLANTED + "&at=8.00/34.00000/-118.20000")
+    page.wait_for_function("document.querySelectorAll('#places span').length > 5")
+    names = page.locator("#places span").all_inner_texts()
+    assert names[0] == "Los Angeles"
+    boxes = [label.bounding_box() for label in page.locator("#places span").all()]
+    middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
+    for number, (x, y) in enumerate(middles):
+        assert all(abs(x - a) > 100 or abs(y - b) > 20 for a, b in middles[:number])
+    assert "GeoNames" in page.locator("#facts").inner_text()
 
 
 def test_lengths_are_measured(visit: Callable[..., Any]) -> None:

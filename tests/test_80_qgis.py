@@ -10,11 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from PIL import Image
 from planted import Case, planted_power
 from scene_files import write
+from served import server
 
 from sar2opt.products.classes import CLASSES
 from sar2opt.products.styles import ANOMALY_COLOURS
@@ -58,6 +60,9 @@ def test_products_open_styled(utm: Case, tmp_path: Path) -> None:
     assert found["objects"]["colours"] == [entry.hex.lower() for entry in CLASSES]
     labels = [label for label, _ in ANOMALY_COLOURS.values()]
     assert found["anomalies"]["legend"] == [*labels, "Other anomaly"]
+    for name in ("objects", "anomalies"):  # the styles for GeoServer are read as the same
+        told = {key: found[name][key] for key in ("legend", "colours")}
+        assert found[name]["sld"] == {"read": True, **told}
     assert found["footprint"]["renderer"] == "singleSymbol"
     assert (found["tags"]["renderer"], found["tags"]["legend"]) == ("paletted", titles)
     assert found["trust"]["renderer"] == "singlebandpseudocolor"
@@ -68,6 +73,24 @@ def test_products_open_styled(utm: Case, tmp_path: Path) -> None:
         ).tolist()}  # fmt: skip
     assert colours <= {*(entry.colour for entry in CLASSES), (255, 255, 255)}
     assert len(colours) > 2
+
+
+def test_what_is_served_opens(utm: Case, tmp_path: Path) -> None:
+    """Tiles and WMTS draw the same; GeoJSON and OGC API - Features hold the same."""
+    pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
+    with server(utm.products.folder.parent) as address:
+        found = qgis("--served", address, "planted", tmp_path / "map.png")
+    assert all(layer["valid"] for layer in found.values())
+    ids = sorted(gpd.read_file(utm.path(".gpkg"), layer="anomalies")["id"])
+    for kind in ("geojson", "ogc"):
+        assert found[kind]["ids"] == ids
+        assert found[kind]["crs"] in ("EPSG:4326", "OGC:CRS84")
+    drawn = [np.asarray(Image.open(tmp_path / f"map_{kind}.png").convert("RGB"), int)
+             for kind in ("xyz", "wmts")]  # fmt: skip
+    for picture in drawn:
+        assert (picture.min(axis=2) < 250).mean() > 0.5
+        assert picture.std() > 10
+    assert np.abs(drawn[0] - drawn[1]).mean() < 10  # their zooms may differ
 
 
 def test_the_processing_script_runs_and_loads_the_products(tmp_path: Path) -> None:

@@ -1,55 +1,27 @@
-"""README and docs keep their word: commands parse, Python runs, .ci/run does what they say."""
+"""README and docs keep their word: commands parse, Python runs, .ci/run does what they say.
+
+That the commands run is seen in ``test_80_commands``.
+"""
 
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
 from packaging.requirements import Requirement
+from shown import EVERY, PAGES, ROOT, Shown, blocks_of, commands_of
 
 from sar2opt.cli import app
 from sar2opt.config import RunConfig, load_config
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def blocks_of(page: Path) -> list[tuple[str, str]]:
-    """Return language and text of each block of code of a page."""
-    text = page.read_text(encoding="utf-8")
-    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
 BLOCKS = blocks_of(PAGES[0])
 CI = ROOT / ".ci"
-
-
-def commands(blocks: list[tuple[str, str]]) -> Iterator[list[str]]:
-    """Yield the words of each sar2opt command in blocks that are no Python."""
-    for language, block in blocks:
-        for line in block.replace("\\\n", " ").splitlines() if language != "python" else ():
-            lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars=True)
-            lexer.whitespace_split = True
-            words: list[str] = []
-            for word in [*lexer, "&&"]:
-                if set(word) <= set("&|;<>"):  # the end of one command on the line
-                    if words[:1] == ["sar2opt"]:
-                        yield words[1:]
-                    words = []
-                else:
-                    words.append(word)
-
-
-COMMANDS = [words for page in PAGES for words in commands(blocks_of(page))]
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:
@@ -60,8 +32,9 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     ]
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=shlex.join)
-def test_a_command_that_is_shown_parses(words: list[str]) -> None:
+@pytest.mark.parametrize("shown", EVERY, ids=str)
+def test_a_command_that_is_shown_parses(shown: Shown) -> None:
+    words = list(shown.words)
     command = typer.main.get_command(app)
     whole = command.make_context("sar2opt", words)  # options of all commands come first
     words = [*whole._protected_args, *whole.args]
@@ -74,7 +47,8 @@ def test_a_command_that_is_shown_parses(words: list[str]) -> None:
 
 
 def test_the_readme_shows_every_command() -> None:
-    assert {words[0] for words in commands(BLOCKS)} == set(typer.main.get_command(app).commands)
+    shown = {one.words[0] for one in commands_of(PAGES[0])}
+    assert shown == set(typer.main.get_command(app).commands)
 
 
 WITH_PYTHON = [page for page in PAGES if any(name == "python" for name, _ in blocks_of(page))]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from sar2opt.config import DESPECKLE
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 
 class Device(StrEnum):
@@ -29,28 +33,6 @@ SceneFile = Annotated[
         show_default=False,
     ),
 ]
-
-# how the scene is read
-Scale = Annotated[
-    str | None,
-    typer.Option(
-        help="auto, power, amplitude, dB, display-amplitude (8 bit) or display-dB (8 bit)"
-    ),
-]
-Polarisation = Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")]
-Nodata = Annotated[float | None, typer.Option(help="value that means no data")]
-Aoi = Annotated[Path | None, typer.Option(help="vector file: only this area is processed")]
-Calibration = Annotated[
-    str | None, typer.Option(help="Sentinel-1: auto (gamma0), sigma0, gamma0, beta0 or none")
-]
-Noise = Annotated[str | None, typer.Option(help="thermal noise of Sentinel-1: subtract or keep")]
-Geocode = Annotated[
-    str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
-]
-Crs = Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")]
-Resolution = Annotated[float | None, typer.Option(help="pixel of the map, in units of its CRS")]
-Like = Annotated[Path | None, typer.Option(help="raster file whose grid the map takes over")]
-Dem = Annotated[Path | None, typer.Option(help="terrain model: corrects place and brightness")]
 
 # what is flagged
 Before = Annotated[
@@ -100,6 +82,52 @@ Geopackage = Annotated[
 ReplaceProducts = Annotated[bool, typer.Option("--overwrite", help="replace products")]
 ReplaceFile = Annotated[bool, typer.Option("--overwrite", help="replace the file")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+
+
+def of_scene(command: Command) -> Command:
+    """Give a command the options of how its scene is read; it takes them as ``**how``."""
+    own, shared = (inspect.signature(one, eval_str=True) for one in (command, _of_scene))
+    named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    command.__signature__ = own.replace(  # type: ignore[attr-defined]  # what typer reads
+        parameters=[*named, *shared.parameters.values()]
+    )
+    return command
+
+
+def _of_scene(
+    *,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, power, amplitude, dB, display-amplitude (8 bit) or display-dB (8 bit)"
+        ),
+    ] = None,
+    polarisation: Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")] = None,
+    nodata: Annotated[float | None, typer.Option(help="value that means no data")] = None,
+    aoi: Annotated[
+        Path | None, typer.Option(help="vector file: only this area is processed")
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Sentinel-1: auto (gamma0), sigma0, gamma0, beta0 or none")
+    ] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="thermal noise of Sentinel-1: subtract or keep")
+    ] = None,
+    geocode: Annotated[
+        str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
+    ] = None,
+    crs: Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")] = None,
+    resolution: Annotated[
+        float | None, typer.Option(help="pixel of the map, in units of its CRS")
+    ] = None,
+    like: Annotated[
+        Path | None, typer.Option(help="raster file whose grid the map takes over")
+    ] = None,
+    dem: Annotated[
+        Path | None, typer.Option(help="terrain model: corrects place and brightness")
+    ] = None,
+) -> None:
+    """Declare the options of how a scene is read."""
 
 
 def asked_of_scene(**how: Any) -> dict[str, Any]:

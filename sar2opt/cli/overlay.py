@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,37 +12,24 @@ from sar2opt.cli.console import bars_of_progress, command_line, out, tell_assump
 from sar2opt.config import ObjectSettings, RunConfig, load_config, parse_config
 
 
+@options.of_scene
 def tag(
     scene: options.SceneFile,
     file: options.Geotiff,
     config: options.Config = None,
     tagger: options.Tagger = None,
-    scale: options.Scale = None,
-    polarisation: options.Polarisation = None,
-    nodata: options.Nodata = None,
-    aoi: options.Aoi = None,
-    calibration: options.Calibration = None,
-    noise: options.Noise = None,
-    geocode: options.Geocode = None,
-    crs: options.Crs = None,
-    resolution: options.Resolution = None,
-    like: options.Like = None,
-    dem: options.Dem = None,
     device: options.NetsOn = None,
     workers: options.Workers = None,
     overwrite: options.ReplaceFile = False,
+    **how: Any,
 ) -> None:
     """Write the land cover of a scene, and beside it the probability of each pixel's tag."""
     from sar2opt.pipeline import tag_scene
     from sar2opt.products.classes import CLASSES
 
-    opened = options.asked_of_scene(
-        path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
-        calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
-        like=like, dem=dem,
-    )  # fmt: skip
-    how = options.asked_of_engine(device, workers, overwrite=overwrite)
-    settings = load_config(config, RunConfig, opened | how | {"tag.model": tagger})
+    opened = options.asked_of_scene(path=scene, **how)
+    engine = options.asked_of_engine(device, workers, overwrite=overwrite)
+    settings = load_config(config, RunConfig, opened | engine | {"tag.model": tagger})
     with bars_of_progress() as progress:
         counts = tag_scene(
             settings, file, progress=progress, tell=tell_assumption, command=command_line()
@@ -101,6 +88,7 @@ def objects(
         out.print("no object is as large as that: the layer is empty")
 
 
+@options.of_scene
 def anomalies(
     scene: options.SceneFile,
     file: options.Geopackage,
@@ -118,20 +106,10 @@ def anomalies(
     most: options.Most = None,
     evidence: options.Evidence = None,
     tagger: options.Tagger = None,
-    scale: options.Scale = None,
-    polarisation: options.Polarisation = None,
-    nodata: options.Nodata = None,
-    aoi: options.Aoi = None,
-    calibration: options.Calibration = None,
-    noise: options.Noise = None,
-    geocode: options.Geocode = None,
-    crs: options.Crs = None,
-    resolution: options.Resolution = None,
-    like: options.Like = None,
-    dem: options.Dem = None,
     device: options.NetsOn = None,
     workers: options.Workers = None,
     overwrite: options.ReplaceFile = False,
+    **how: Any,
 ) -> None:
     """Flag what does not belong: bright targets, changes, what a register does not allow.
 
@@ -139,18 +117,14 @@ def anomalies(
     """
     from sar2opt.pipeline import flag_scene
 
-    opened = options.asked_of_scene(
-        path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
-        calibration=calibration, noise=noise, geocode=geocode, crs=crs, resolution=resolution,
-        like=like, dem=dem,
-    )  # fmt: skip
+    opened = options.asked_of_scene(path=scene, **how)
     asked = options.asked_of_anomalies(
         before=before, reference=reference, column=column, allow=allow, expect=expect, join=join,
         on=on, tolerance_m=tolerance, low_trust=low_trust, most=most, known=known,
     )  # fmt: skip
-    how = options.asked_of_engine(device, workers, overwrite=overwrite)
+    engine = options.asked_of_engine(device, workers, overwrite=overwrite)
     more = {"tag.model": tagger, "output.evidence": evidence}
-    settings = load_config(config, RunConfig, opened | asked | how | more)
+    settings = load_config(config, RunConfig, opened | asked | engine | more)
     with bars_of_progress() as progress:
         found = flag_scene(
             settings, file, progress=progress, tell=tell_assumption, command=command_line()

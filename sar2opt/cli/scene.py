@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,22 +15,12 @@ from sar2opt.cli.summary import say
 from sar2opt.config import RunConfig, default_toml, load_config
 
 
+@options.of_scene
 def run(
     scene: options.SceneFile,
     folder: options.Folder = None,
     config: options.Config = None,
     look: options.Look = None,
-    scale: options.Scale = None,
-    polarisation: options.Polarisation = None,
-    nodata: options.Nodata = None,
-    aoi: options.Aoi = None,
-    calibration: options.Calibration = None,
-    noise: options.Noise = None,
-    geocode: options.Geocode = None,
-    crs: options.Crs = None,
-    resolution: options.Resolution = None,
-    like: options.Like = None,
-    dem: options.Dem = None,
     model: Annotated[str | None, typer.Option(help="translator: name or .safetensors")] = None,
     tagger: options.Tagger = None,
     despeckle: Annotated[str | None, typer.Option(help=options.FILTERS)] = None,
@@ -54,6 +44,7 @@ def run(
     scheduler: Annotated[str | None, typer.Option(help="threads or tcp://HOST:PORT")] = None,
     overwrite: options.ReplaceProducts = False,
     as_json: options.AsJson = False,
+    **how: Any,
 ) -> None:
     """Make all products of a scene."""
     from sar2opt.pipeline import run as run_pipeline
@@ -62,11 +53,7 @@ def run(
         config,
         RunConfig,
         {
-            **options.asked_of_scene(
-                path=scene, scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
-                calibration=calibration, noise=noise, geocode=geocode, crs=crs,
-                resolution=resolution, like=like, dem=dem,
-            ),
+            **options.asked_of_scene(path=scene, **how),
             "prepare.despeckle": despeckle,
             "translate.model": model,
             "translate.look": look,
@@ -90,29 +77,16 @@ def run(
     say(products, as_json=as_json)
 
 
+@options.of_scene
 def info(
     scene: options.SceneFile,
-    scale: options.Scale = None,
-    polarisation: options.Polarisation = None,
-    nodata: options.Nodata = None,
-    aoi: options.Aoi = None,
-    calibration: options.Calibration = None,
-    noise: options.Noise = None,
-    geocode: options.Geocode = None,
-    crs: options.Crs = None,
-    resolution: options.Resolution = None,
-    like: options.Like = None,
-    dem: options.Dem = None,
     as_json: options.AsJson = False,
+    **how: Any,
 ) -> None:
     """Say what a scene is and what would be assumed; nothing is processed."""
     from sar2opt.scenes import scene_info
 
-    how = options.given(
-        scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi, calibration=calibration,
-        noise=noise, geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
-    )  # fmt: skip
-    facts = scene_info(scene, **how)
+    facts = scene_info(scene, **options.given(**how))
     if as_json:
         print(json.dumps(facts, indent=2, default=str))
         return
@@ -122,6 +96,7 @@ def info(
     out.print(table)
 
 
+@options.of_scene
 def prepare(
     context: typer.Context,
     scene: options.SceneFile,
@@ -134,19 +109,9 @@ def prepare(
         str, typer.Option(help="equivalent number of looks; auto: the file's word, or estimated")
     ] = "auto",
     decibel: Annotated[bool, typer.Option("--db", help="write dB instead of linear power")] = False,
-    scale: options.Scale = None,
-    polarisation: options.Polarisation = None,
-    nodata: options.Nodata = None,
-    aoi: options.Aoi = None,
-    calibration: options.Calibration = None,
-    noise: options.Noise = None,
-    geocode: options.Geocode = None,
-    crs: options.Crs = None,
-    resolution: options.Resolution = None,
-    like: options.Like = None,
-    dem: options.Dem = None,
     workers: options.Workers = None,
     overwrite: options.ReplaceFile = False,
+    **how: Any,
 ) -> None:
     """Write a scene, calibrated and on the map, as a COG of linear power with all its bands."""
     from sar2opt.prepare import PrepareJob, prepare_scene
@@ -160,11 +125,7 @@ def prepare(
         scale="dB" if decibel else "power",
         overwrite=overwrite,
         workers=workers or 0,
-        how=options.given(
-            scale=scale, polarisation=polarisation, nodata=nodata, aoi=aoi,
-            calibration=calibration, noise=noise,
-            geocode=geocode, crs=crs, resolution=resolution, like=like, dem=dem,
-        ),
+        how=options.given(**how),
     )  # fmt: skip
     with bars_of_progress() as progress:
         used = prepare_scene(job, progress=progress, tell=tell_assumption)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from sar2opt.errors import ConventionError, ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, sha256
+from sar2opt.nets.fused import fuse_activations
 from sar2opt.nets.layers import fold_batch_norm
 from sar2opt.nets.model import (
     NO_DATA,
@@ -103,6 +104,8 @@ def load_model(
     folded = fold_batch_norm(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "bfloat16":
         folded = folded.to(torch.bfloat16)
+    if device == "cpu":
+        fuse_activations(folded)
     kinds: dict[str, type[Translator | TagModel | FloodModel]] = {
         "translator": Translator, "tagger": TagModel, "flood": FloodModel,
     }  # fmt: skip

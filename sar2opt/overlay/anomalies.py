@@ -237,10 +237,10 @@ def _by_block(boxes: Array, block: int) -> Iterator[Array]:
 
 def area_in_words(area_m2: float) -> str:
     """Return an area in the unit that a person would choose."""
-    for size, unit in ((1e6, "km2"), (1e4, "ha")):
+    for size, unit in ((1e6, "km²"), (1e4, "ha")):
         if area_m2 >= size:
             return f"{area_m2 / size:.1f} {unit}"
-    return f"{area_m2:.0f} m2"
+    return f"{area_m2:,.0f} m²"
 
 
 def count_in_words(count: float) -> str:

@@ -39,8 +39,8 @@ def read_reference(path: Path | str, column: str, key: str | None = None) -> gpd
     """Read the polygons of a vector file with their class, a text, in ``column``.
 
     Of several layers the first with that column is taken. Features without a class or an area
-    are left out; broken polygons are mended. ``key`` is a column to keep as it is. Raises
-    ``LayerError`` in one line.
+    are left out, broken polygons are mended, and ``attrs["notes"]`` says how many. ``key`` is a
+    column to keep as it is. Raises ``LayerError`` in one line.
     """
     wanted = list(dict.fromkeys([column] if key is None else [column, key]))
     layer = _layer_with(Path(path), wanted)
@@ -50,13 +50,32 @@ def read_reference(path: Path | str, column: str, key: str | None = None) -> gpd
         raise LayerError(f"{path}: cannot be read: {one_line(error)}") from error
     if table.crs is None:
         raise LayerError(f"{path}: has no CRS; assign the right one (ogr2ogr -a_srs EPSG:...)")
-    table = table[table[column].notna() & table.geometry.notna()]
-    table = table.assign(**{column: [_class_name(value) for value in table[column]]})
-    table = table.set_geometry(table.geometry.make_valid()).explode(ignore_index=True)
-    table = table[table.geom_type.isin(["Polygon", "MultiPolygon"]) & ~table.geometry.is_empty]
-    if table.empty:
+    shapes = table.geometry.to_numpy()
+    mended = shapely.make_valid(shapes)
+    flat = table[column].notna().to_numpy() & (np.nan_to_num(shapely.area(mended)) > 0)
+    if not flat.any():
         raise LayerError(f"{path}: layer {layer!r} has no polygon with a class in {column!r}")
-    return table.reset_index(drop=True)[[*wanted, "geometry"]]
+    notes = _repairs(Path(path).name, flat, ~shapely.is_valid(shapes))
+    table = table.assign(geometry=mended)[flat]
+    table = table.assign(**{column: [_class_name(value) for value in table[column]]})
+    table = table.explode(ignore_index=True)
+    table = table[table.geom_type.isin(["Polygon", "MultiPolygon"])]
+    table = table.reset_index(drop=True)[[*wanted, "geometry"]]
+    table.attrs["notes"] = notes
+    return table
+
+
+def _repairs(name: str, kept: Array, broken: Array) -> tuple[str, ...]:
+    """Say how many features of a file were left out, and how many mended."""
+    notes = []
+    if not kept.all():
+        notes.append(
+            f"{name}: {(~kept).sum()} of {len(kept)} features have no class or no area, and are "
+            "left out"
+        )
+    if (kept & broken).any():
+        notes.append(f"{name}: {(kept & broken).sum()} features have a broken outline, mended")
+    return tuple(notes)
 
 
 def _layer_with(path: Path, columns: Sequence[str]) -> str:

@@ -107,7 +107,8 @@ def load_reference(config: RunConfig, tags: tuple[str, ...], geobox: GeoBox) -> 
     if settings.join is not None and settings.on is not None:
         rows = read_rows(settings.join, settings.on)
         sites = match_rows(table, rows, settings.on, settings.join.name)
-    border, notes = _border(settings, geobox)
+    border, said = _border(settings, geobox)
+    notes = (*table.attrs["notes"], *said)
     if expect is not None:
         notes += _too_small(table, geobox, settings.column, expect, border)
     columns = tuple(str(name) for name in table.columns if name != table.geometry.name)

@@ -33,9 +33,8 @@ from sar2opt.pipeline.resources import (
     load_models,
     open_scene_of,
 )
-from sar2opt.products.backscatter import check_target
 from sar2opt.products.facts import Facts
-from sar2opt.products.folder import check_output
+from sar2opt.products.folder import check_output, check_target
 from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.normalise import Normalisation, fit_normalisation
 from sar2opt.sar.radiometry import to_db

@@ -15,21 +15,13 @@ import pystac
 
 from sar2opt.pipeline.overlay import find_anomalies, find_objects, layers_of
 from sar2opt.pipeline.plan import RunPlan
-from sar2opt.products.cog import (
-    GREY,
-    OPTICAL,
-    SAR,
-    TAGS,
-    TRUST,
-    CogProfile,
-    write_class_names,
-    write_cog,
-)
+from sar2opt.products.cog import write_cog
 from sar2opt.products.evidence import write_evidence
 from sar2opt.products.facts import Product
 from sar2opt.products.folder import product_paths, staged_output
 from sar2opt.products.pictures import crop_pictures, read_pictures
 from sar2opt.products.preview import write_preview
+from sar2opt.products.profiles import GREY, OPTICAL, SAR, TAGS, TRUST, CogProfile, write_class_names
 from sar2opt.products.report import write_report
 from sar2opt.products.side_styles import write_styles
 from sar2opt.products.stac import stac_item, write_stac

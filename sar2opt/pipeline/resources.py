@@ -1,4 +1,4 @@
-"""What a run opens once a process: the scene and the two nets."""
+"""What a run opens once a process: the scene, the earlier ones, and the nets."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ from sar2opt.pipeline.overlay import find_anomalies, layers_of
 from sar2opt.pipeline.plan import RunPlan, make_plan
 from sar2opt.pipeline.publish import StagedSource, read_grey
 from sar2opt.pipeline.run import Progress, carry_out
-from sar2opt.products.backscatter import check_target
-from sar2opt.products.cog import PROBABILITY, TAGS, write_class_names, write_cog
+from sar2opt.products.cog import write_cog
 from sar2opt.products.evidence import remove_stale, write_evidence
-from sar2opt.products.folder import output_errors
+from sar2opt.products.folder import check_target, output_errors
 from sar2opt.products.pictures import crop_window, picture_of
+from sar2opt.products.profiles import PROBABILITY, TAGS, write_class_names
 from sar2opt.products.reopen import probability_file
 from sar2opt.products.side_styles import write_styles
 from sar2opt.products.vectors import check_geopackage, write_geopackage

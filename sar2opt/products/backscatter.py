@@ -23,7 +23,6 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
-from sar2opt.errors import OutputError
 from sar2opt.products.cog import TILE, assemble, check_last_tile
 from sar2opt.products.folder import output_errors
 
@@ -33,23 +32,6 @@ Write = Callable[[Backscatter, int, int], None]
 
 _CACHE = 128_000_000  # bytes of GDAL's block cache
 _COPIES = 7 / 3  # the windows, and of them the finished file with overviews
-
-
-def check_target(path: Path, source: Path, *, overwrite: bool) -> None:
-    """Raise ``OutputError`` if ``path`` cannot become a file made from ``source``.
-
-    Meant for the start, before the work.
-    """
-    if path.is_dir():
-        raise OutputError(f"{path}: this is a folder: give the name of a file with --out")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
-    if path.exists() and source.exists() and path.samefile(source):
-        raise OutputError(f"{path}: this is the scene itself: give another name with --out")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; give --overwrite to replace it")
-    with output_errors(path), tempfile.TemporaryDirectory(prefix=".cog-", dir=path.parent):
-        pass
 
 
 @contextmanager

@@ -34,28 +34,7 @@ from rasterio.windows import Window
 
 from sar2opt.products.folder import output_errors
 from sar2opt.products.overviews import HALVE
-from sar2opt.products.profiles import (
-    GREY,
-    OPTICAL,
-    PROBABILITY,
-    SAR,
-    TAGS,
-    TRUST,
-    CogProfile,
-    write_class_names,
-)
-
-__all__ = [
-    "GREY",
-    "OPTICAL",
-    "PROBABILITY",
-    "SAR",
-    "TAGS",
-    "TRUST",
-    "CogProfile",
-    "write_class_names",
-    "write_cog",
-]
+from sar2opt.products.profiles import CogProfile
 
 Pixels = npt.NDArray[np.uint8]
 Valid = npt.NDArray[np.bool_]

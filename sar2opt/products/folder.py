@@ -1,4 +1,4 @@
-"""The folder of products: where each file goes, and how all of them appear at once.
+"""Where products go: whether they may, and how all of a folder appear at once.
 
 Products are written under their final names in a hidden folder, and moved up when the last is
 finished; until then, and after any failure, the folder holds what it held before.
@@ -10,6 +10,7 @@ import errno
 import glob
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,23 @@ def check_output(folder: Path, scene: str, *, overwrite: bool) -> None:
             "or choose another folder with --out"
         )
     with staged_output(folder, scene, overwrite=True, replace=False):
+        pass
+
+
+def check_target(path: Path, source: Path, *, overwrite: bool) -> None:
+    """Raise ``OutputError`` if ``path`` cannot become a file made from ``source``.
+
+    Meant for the start, before the work.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: this is a folder: give the name of a file with --out")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
+    if path.exists() and source.exists() and path.samefile(source):
+        raise OutputError(f"{path}: this is the scene itself: give another name with --out")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already; give --overwrite to replace it")
+    with output_errors(path), tempfile.TemporaryDirectory(prefix=".out-", dir=path.parent):
         pass
 
 

@@ -37,10 +37,15 @@ def in_notebook(
         folder=str(folder),
         preview=_small(preview) if preview else "",
         covers=sorted(covers, key=lambda cover: -cover[3]),
-        figures={name.replace("_", " "): value for name, value in figures.items()},
+        figures={name.replace("_", " "): _written(value) for name, value in figures.items()},
         assumptions=assumptions,
         files=[path.name for path in paths],
     )
+
+
+def _written(value: Any) -> str:
+    """Return a figure with three digits that count."""
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _small(path: Path) -> str:

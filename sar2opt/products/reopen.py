@@ -23,7 +23,8 @@ MOST_PIXELS = 2**36  # as of scenes; a header may claim anything
 def open_product(folder: Path, product: str) -> xr.DataArray:
     """Open a finished raster product of ``folder`` lazily, in the convention of ``raster.py``.
 
-    Imagery is scaled to [0, 1]; no data becomes NaN. Raises ``SceneError`` where there is none.
+    Imagery is scaled to [0, 1], backscatter (``sar``) is as displayed; no data becomes NaN.
+    Raises ``SceneError`` where there is none.
     """
     paths = sorted(folder.glob(f"*_{product}.tif"))
     if len(paths) != 1:
@@ -34,17 +35,22 @@ def open_product(folder: Path, product: str) -> xr.DataArray:
     with rasterio.open(path) as cog:
         geobox = GeoBox(cog.shape, cog.transform, cog.crs.to_wkt())
         bands, tags = cog.count, cog.tags()
-    names = {("optical", 3): ("red", "green", "blue"), ("optical", 1): ("grey",)}
+    measured = product == "sar"
+    names = {
+        ("optical", 3): ("red", "green", "blue"),
+        ("optical", 1): ("grey",),
+        ("sar", 1): (tags.get("POLARISATION", "").lower(),),
+    }
     data = _lazy(path, bands, geobox, 1 / 255 if product == "optical" else 1.0)
     return make_raster(
         data,
         geobox,
         names.get((product, bands), (product,)),
-        quantity=product,
-        scale="linear",
+        quantity="intensity" if measured else product,
+        scale="uint8" if measured else "linear",
         acquired=tags.get("ACQUIRED", ""),
         source=tags.get("SOURCE", ""),
-        generated=tags["GENERATED"],
+        **({} if measured else {"generated": tags["GENERATED"]}),
     )
 
 

@@ -73,7 +73,9 @@ def _gathered(what: Any) -> Shown:
 def _products(
     folder: Path, anomalies: gpd.GeoDataFrame | None, radar: xr.DataArray | None
 ) -> Shown:
-    """Return the views of finished products, the backscatter first if it is at hand."""
+    """Return the views of finished products, the backscatter first: as given, or as displayed."""
+    if radar is None and any(folder.glob("*_sar.tif")):
+        radar = open_product(folder, "sar")
     rasters = [open_product(folder, name) for name in ("optical", "tags", "trust")]
     views = [view for raster in rasters for view in views_of(raster)]
     if radar is not None:

@@ -1,0 +1,1 @@
+"""Physics of radar images: pure functions of arrays, which open no file."""

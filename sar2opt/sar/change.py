@@ -6,10 +6,11 @@
 2. L is not the looks of the product times the pixels of the window: neighbouring pixels share
    speckle, and ground that stayed as it was still varies, with wind, dew and growth. So it is taken
    from the series itself, ``fit_change_test``: the number of looks at which the median of the
-   p-values of all ground is one half, as it is where nothing changed. For many dates the degrees of
-   freedom are taken from the upper quartile as well. That is the empirical null of B. Efron,
-   Large-scale simultaneous hypothesis testing: the choice of a null hypothesis, JASA 99(465), 2004.
-   What changed by little makes it more cautious; what changed by more than nature does is left out.
+   p-values of all ground is one half, as it is where nothing changed. For many dates it is taken
+   from the upper quartile, too, how much more ground varies in one place than in another. That is
+   the empirical null of B. Efron, Large-scale simultaneous hypothesis testing: the choice of a null
+   hypothesis, JASA 99(465), 2004. What changed by little makes it more cautious; what changed by
+   more than nature does is left out.
 3. Products differ in calibration, and whole scenes in weather: the median ratio to the newest date
    is taken off each date. Subtracted noise is added back, for without it weak ground has no F
    distribution.
@@ -20,6 +21,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import exp, inf, log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +36,11 @@ from sar2opt.sar.change_statistics import (
     change_p,
     gamma_tail,
     latest_change,
+    textured_p,
+    two_date_p,
     unevenness,
 )
+from sar2opt.sar.clutter_laws import Law
 from sar2opt.sar.speckle.windows import MOST_SIDE, box_sum
 
 Power = npt.NDArray[np.float32]
@@ -45,7 +50,7 @@ _STRIP = 128  # rows that are tested at a time
 _DARKEST, _BELOW = 0.01, 0.1  # quantile, and times it: far weaker is no backscatter
 _FEWEST_EMPTY = 30  # windows
 _FITS, _NATURAL_DB = 4, 6.0  # rounds; see _most_db
-_UPPER, _LEAST_SHAPE = 0.75, 0.1  # quantile, and shape of a gamma distribution
+_UPPER, _TEXTURES = 0.75, (0.3, 200.0)  # quantile, and between which textures are sought
 _LOOKS = 0.05, 1e5  # between which they are sought
 
 
@@ -63,7 +68,7 @@ class ChangeTest:
     """A test of a series of dates, fitted to it; the newest date comes last."""
 
     looks: float  # of the means of windows, in effect
-    freedom: float  # share of the degrees of freedom that the series has, in effect
+    texture: float  # order of how variation differs from place to place; infinite: not at all
     gains: tuple[float, ...]  # by which the power of each date is multiplied
     floor: float  # power that weaker ground is raised to, in the unit of the newest date
     noise: float  # power that was subtracted as noise, and is added back; the same unit
@@ -91,7 +96,7 @@ class ChangeTest:
         first = max(top - self.margin, 0)
         means = self.means(series[:, first : top + _STRIP + self.margin])
         means = means[:, top - first : top - first + _STRIP]
-        p = change_p(unevenness(means), np.isfinite(means).sum(axis=0), self.looks, self.freedom)
+        p = change_p(unevenness(means), np.isfinite(means).sum(axis=0), self.looks, self.texture)
         since, before, after = latest_change(means)
         p[~np.isfinite(means[-1])] = np.nan
         before, after = (np.maximum(power - self.noise, self.floor) for power in (before, after))
@@ -133,7 +138,7 @@ def fit_change_test(sample: Power, window: int = 3, speckle: float = 4.4) -> Cha
         gains = tuple(_ratio(means[-1, same], date[same]) for date in means)
         level = means * np.asarray(gains)[:, None]
         noise = _noise(level, empty, speckle)
-        test = ChangeTest(1.0, 1.0, gains, _floor(level), noise, window)
+        test = ChangeTest(1.0, inf, gains, _floor(level), noise, window)
         levelled = test.levelled(means[:, None, :])[:, 0]
         _, before, after = latest_change(levelled)
         same = np.abs(10 * np.log10(after / before)) <= most_db
@@ -142,9 +147,9 @@ def fit_change_test(sample: Power, window: int = 3, speckle: float = 4.4) -> Cha
     clear = same & (level.mean(axis=0) > noise)  # at the noise, being cut at zero, it varies less
     usual = means[:, clear if clear.sum() >= FEWEST else same]
     uneven = unevenness(test.levelled(usual[:, None, :]))[0]
-    looks, freedom = _empirical_null(uneven, len(sample))
+    looks, texture = _empirical_null(uneven, len(sample))
     return replace(
-        test, looks=looks, freedom=freedom, level_db=float(10 * np.log10(np.median(levelled[-1])))
+        test, looks=looks, texture=texture, level_db=float(10 * np.log10(np.median(levelled[-1])))
     )
 
 
@@ -204,33 +209,40 @@ def local_mean(power: npt.NDArray[Any], window: int) -> Floats:
 
 
 def _empirical_null(uneven: Floats, dates: int) -> tuple[float, float]:
-    """Return the looks, and the share of degrees of freedom, that most of the ground shows.
+    """Return the looks, and the order of the texture, that most of the ground shows.
 
     The median of unevenness gives the looks. Of more than two dates its upper quartile says how
-    long the tail is: where ground varies more in one place than in another, as under wind or
-    growth, it is that of fewer degrees of freedom.
+    long the tail is: the longer, the more ground varies in one place than in another.
     """
     median, upper = (float(value) for value in np.quantile(uneven, (0.5, _UPPER)))
-    most = (dates - 1) / 2
-    if dates == 2 or median <= 0 or gamma_tail(most) >= upper / median:
-        return _null_looks(median, dates, 1.0), 1.0
-    if gamma_tail(_LEAST_SHAPE) <= upper / median:
-        shape = _LEAST_SHAPE
+    shape = (dates - 1) / 2
+    if dates == 2 or median <= 0 or gamma_tail(shape) >= upper / median:
+        return _null_looks(median, dates, inf), inf
+
+    def excess(ln_texture: float) -> float:
+        law = Law("k", 1.0, shape, exp(ln_texture))
+        return law.factor(1 - _UPPER) / law.factor(0.5) - upper / median
+
+    low, high = (log(end) for end in _TEXTURES)
+    if excess(low) <= 0:
+        texture = _TEXTURES[0]
     else:
-        shape = float(brentq(lambda shape: gamma_tail(shape) - upper / median, _LEAST_SHAPE, most))
-    return _null_looks(median, dates, shape / most), shape / most
+        texture = _TEXTURES[1] if excess(high) >= 0 else exp(brentq(excess, low, high, xtol=1e-4))
+    return _null_looks(median, dates, texture), texture
 
 
-def _null_looks(median: float, dates: int, freedom: float) -> float:
+def _null_looks(median: float, dates: int, texture: float) -> float:
     """Return the looks at which an unevenness has a p-value of one half."""
     uneven = np.array([median])
 
     def excess(ln_looks: float) -> float:
-        return float(change_p(uneven, dates, float(np.exp(ln_looks)), freedom)[0]) - 0.5
+        if dates == 2:
+            return float(two_date_p(uneven, exp(ln_looks))[0]) - 0.5
+        return float(textured_p(uneven, dates, exp(ln_looks), texture)[0]) - 0.5
 
-    low, high = (float(np.log(end)) for end in _LOOKS)
+    low, high = (log(end) for end in _LOOKS)
     if median <= 0 or excess(high) > 0:
         return _LOOKS[1]
     if excess(low) < 0:
         return _LOOKS[0]
-    return float(np.exp(brentq(excess, low, high)))
+    return exp(brentq(excess, low, high))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, gammaincc, gammaincinv
+
+from sar2opt.sar.clutter_laws import gamma_nodes
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -29,11 +33,15 @@ def unevenness(means: Floats) -> Floats:
         return np.asarray(np.maximum(np.log(mean) - logs, 0.0))
 
 
-def change_p(uneven: Floats, dates: Any, looks: float, freedom: float = 1.0) -> Floats:
+# ln of -ln Q at which p-values under texture are kept; beyond, they are no smaller
+_KEPT = np.linspace(np.log(1e-5), np.log(1e3), 2048)
+
+
+def change_p(uneven: Floats, dates: Any, looks: float, texture: float = inf) -> Floats:
     """Return the p-value of ``unevenness`` over so many dates (a number, or one for each pixel).
 
     NaN for fewer than two. For two dates it is exact and two-sided, see ``two_date_p``; for more it
-    is that of the omnibus test, see ``omnibus_p``, with a share ``freedom`` of its degrees.
+    is that of the omnibus test, see ``textured_p``.
     """
     uneven, dates = np.broadcast_arrays(np.asarray(uneven, np.float64), dates)
     p = np.full(uneven.shape, np.nan)
@@ -43,9 +51,37 @@ def change_p(uneven: Floats, dates: Any, looks: float, freedom: float = 1.0) -> 
             p[here] = (
                 two_date_p(uneven[here], looks)
                 if number == 2
-                else omnibus_p(uneven[here], int(number), looks, freedom)
+                else _kept_p(uneven[here], int(number), looks, texture)
             )
     return p
+
+
+def textured_p(uneven: Floats, dates: int, looks: float, texture: float) -> Floats:
+    """Return ``omnibus_p`` of ground that varies more in one place than in another.
+
+    By how much it varies, as under wind or growth, is a gamma variate of mean 1 and the order
+    ``texture``, so that unevenness follows a K law, as sea clutter does (Ward, Tough and Watts, Sea
+    Clutter, 2006). Infinite texture is none.
+    """
+    if not isfinite(texture):
+        return omnibus_p(uneven, dates, looks)
+    nodes, weights = gamma_nodes(texture)
+    return np.asarray(omnibus_p(uneven[..., None] / nodes, dates, looks) @ weights)
+
+
+def _kept_p(uneven: Floats, dates: int, looks: float, texture: float) -> Floats:
+    """Return ``textured_p`` from a table, to a part in a thousand down to 1e-12."""
+    if not isfinite(texture):
+        return omnibus_p(uneven, dates, looks)
+    with np.errstate(divide="ignore"):
+        place = np.log(uneven * dates * looks)
+    return np.exp(np.interp(place, _KEPT, _table(dates, looks, texture)))
+
+
+@lru_cache(maxsize=64)
+def _table(dates: int, looks: float, texture: float) -> Floats:
+    p = textured_p(np.exp(_KEPT) / (dates * looks), dates, looks, texture)
+    return np.asarray(np.log(np.clip(p, 1e-300, 1.0)))
 
 
 def two_date_p(uneven: Floats, looks: float) -> Floats:
@@ -60,7 +96,7 @@ def two_date_p(uneven: Floats, looks: float) -> Floats:
     return np.asarray(np.minimum(2 * betainc(looks, looks, smaller), 1.0))
 
 
-def omnibus_p(uneven: Floats, dates: int, looks: float, freedom: float = 1.0) -> Floats:
+def omnibus_p(uneven: Floats, dates: int, looks: float) -> Floats:
     """Return the p-value of "the same power at all dates": Conradsen et al. (2016), theorem 1.
 
     ``-2 rho ln Q`` follows chi-squared with ``dates - 1`` degrees of freedom, corrected to the
@@ -74,8 +110,7 @@ def omnibus_p(uneven: Floats, dates: int, looks: float, freedom: float = 1.0) ->
         return np.ones_like(uneven)
     omega = -(k - 1) / 4 * (1 - 1 / rho) ** 2
     half = rho * n * k * uneven  # of -2 rho ln Q
-    degrees = freedom * (k - 1)
-    first, second = gammaincc(degrees / 2, half), gammaincc(degrees / 2 + 2, half)
+    first, second = gammaincc((k - 1) / 2, half), gammaincc((k - 1) / 2 + 2, half)
     return np.asarray(np.maximum(first + omega * (second - first), first / 2))
 
 

@@ -61,7 +61,7 @@ class Law:
                 found = gammaincc(self.shape, self.shape * x)
             case "k":
                 rough, smooth = sorted((self.shape, self.texture))  # the two may be exchanged
-                nodes, weights = _gamma_nodes(smooth)
+                nodes, weights = gamma_nodes(smooth)
                 found = gammaincc(rough, rough * x[..., None] / nodes) @ weights
             case "lognormal":
                 with np.errstate(divide="ignore"):
@@ -154,7 +154,7 @@ def _k_shapes(second: float, third: float) -> tuple[float, float]:
     return shapes(brentq(excess, least, 0.5))
 
 
-def _gamma_nodes(order: float) -> tuple[Floats, Floats]:
+def gamma_nodes(order: float) -> tuple[Floats, Floats]:
     """Return nodes and weights of a gamma law of mean 1: trapezoids over the logarithm."""
     low = max(float(gammaincinv(order, 1e-14)), order * _LEAST_NODE)
     high = float(gammainccinv(order, 1e-18))

@@ -17,17 +17,18 @@ from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 
 from sar2opt.errors import LayerError
 from sar2opt.serve import features, stac
+from sar2opt.serve.answers import GEOJSON, REVALIDATE, base_of, find_product, read_layer
 from sar2opt.serve.catalogue import Catalogue, Product
 from sar2opt.serve.evidence import evidence
 from sar2opt.serve.features import MOST, LayerName, Wanted
 from sar2opt.serve.guard import REPORT_POLICY, Guard, TileCache, page_policy
 from sar2opt.serve.layers import FILE_OF, legend
+from sar2opt.serve.ogc import ogc_router
+from sar2opt.serve.places import places_in
 from sar2opt.serve.tiles import EMPTY_TILE, tile_router
 
 STATIC = Path(__file__).with_name("static")
 LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
-GEOJSON = "application/geo+json"
-_REVALIDATE = {"Cache-Control": "no-cache"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def make_app(folder: Path, access: Access | None = None) -> FastAPI:
     _add_products(app, catalogue)
     _add_vectors(app, catalogue)
     _add_stac(app, catalogue)
+    app.include_router(ogc_router(catalogue))
     app.mount("/", StaticFiles(directory=STATIC, html=True))
 
     def stamp(path: str) -> int | None:
@@ -80,17 +82,6 @@ def _nothing(_: Request, error: Exception) -> Response:
     return Response(EMPTY_TILE, media_type="image/png")  # maps ask around the edges too
 
 
-def _base(request: Request) -> str:
-    return str(request.base_url).rstrip("/")
-
-
-def _found(catalogue: Catalogue, scene: str) -> Product:
-    product = catalogue.find(scene)
-    if product is None:
-        raise HTTPException(404, f"there is no scene {scene}")
-    return product
-
-
 def _add_products(app: FastAPI, catalogue: Catalogue) -> None:
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -106,12 +97,18 @@ def _add_products(app: FastAPI, catalogue: Catalogue) -> None:
     def products() -> JSONResponse:
         """Return all finished products, the earliest first."""
         listed = [_summary(one) for one in catalogue.products()]
-        return JSONResponse({"products": listed}, headers=_REVALIDATE)
+        return JSONResponse({"products": listed}, headers=REVALIDATE)
+
+    @app.get("/places.json")
+    def places(bbox: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
+        """Return the largest towns of an area, for names on the map."""
+        found = places_in(features.parse_bounds(bbox), limit)
+        return {"source": "GeoNames, CC BY 4.0", "places": found}
 
     @app.get("/files/{scene}/{name}")
     def file(scene: str, name: str) -> FileResponse:
         """Return a file of a product, whole or by ranges of bytes."""
-        path = catalogue.file(_found(catalogue, scene), name)
+        path = catalogue.file(find_product(catalogue, scene), name)
         if path is None:
             raise HTTPException(404, f"{scene} has no file {name}")
         page = path.suffix == ".html"
@@ -158,34 +155,27 @@ def _wanted(
 
 
 def _add_vectors(app: FastAPI, catalogue: Catalogue) -> None:
-    def read(scene: str, layer: LayerName, wanted: Wanted) -> tuple[Any, int]:
-        product = _found(catalogue, scene)
-        path = catalogue.file(product, product.path("vectors").name)
-        if path is None:
-            raise HTTPException(404, f"{scene} has no vectors")
-        return features.read_features(path, layer, wanted)
-
     @app.get("/vectors/{scene}/{layer}.geojson")
     def geojson(
         scene: str, layer: LayerName, wanted: Annotated[Wanted, Depends(_wanted)]
     ) -> JSONResponse:
         """Return features as GeoJSON, the most important first."""
-        document = features.to_geojson(*read(scene, layer, wanted))
-        return JSONResponse(document, media_type=GEOJSON, headers=_REVALIDATE)
+        document = features.to_geojson(*read_layer(catalogue, scene, layer, wanted))
+        return JSONResponse(document, media_type=GEOJSON, headers=REVALIDATE)
 
     @app.get("/vectors/{scene}/{layer}.fgb")
     def flatgeobuf(
         scene: str, layer: LayerName, wanted: Annotated[Wanted, Depends(_wanted)]
     ) -> Response:
         """Return features as FlatGeobuf."""
-        table, _ = read(scene, layer, wanted)
+        table, _ = read_layer(catalogue, scene, layer, wanted)
         return Response(features.to_flatgeobuf(table, layer), media_type="application/flatgeobuf")
 
     @app.get("/evidence/{scene}/{layer}/{identity}/{which}.png")
     def picture(scene: str, layer: LayerName, identity: str, which: str) -> Response:
         """Return the picture of the radar (sar) or the generated one (optical) around a feature."""
-        table, _ = read(scene, layer, Wanted(identity=identity, limit=1))
-        product = _found(catalogue, scene)
+        table, _ = read_layer(catalogue, scene, layer, Wanted(identity=identity, limit=1))
+        product = find_product(catalogue, scene)
         if which not in ("sar", "optical") or table.empty:
             raise HTTPException(404, "there is no such picture")
         content = evidence(catalogue, product, table, which)
@@ -199,7 +189,7 @@ def _add_stac(app: FastAPI, catalogue: Catalogue) -> None:
     @app.get("/stac", include_in_schema=False)
     def root(request: Request) -> dict[str, Any]:
         """Return the STAC catalogue."""
-        return stac.catalogue_json(catalogue.products(), _base(request))
+        return stac.catalogue_json(catalogue.products(), base_of(request))
 
     @app.get("/stac/conformance")
     def conformance() -> dict[str, Any]:
@@ -209,7 +199,7 @@ def _add_stac(app: FastAPI, catalogue: Catalogue) -> None:
     @app.get("/stac/items/{scene}.json")
     def item(scene: str, request: Request) -> JSONResponse:
         """Return the STAC item of a product."""
-        found = stac.item_json(_found(catalogue, scene), _base(request))
+        found = stac.item_json(find_product(catalogue, scene), base_of(request))
         return JSONResponse(found, media_type=GEOJSON)
 
     @app.get("/stac/search")
@@ -224,7 +214,7 @@ def _add_stac(app: FastAPI, catalogue: Catalogue) -> None:
         found = stac.search(catalogue.products(), bounds, when)
         document = {
             "type": "FeatureCollection",
-            "features": [stac.item_json(one, _base(request)) for one in found[:limit]],
+            "features": [stac.item_json(one, base_of(request)) for one in found[:limit]],
             "links": [],
             "numberMatched": len(found),
             "numberReturned": min(len(found), limit),

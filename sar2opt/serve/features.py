@@ -60,7 +60,7 @@ def read_features(path: Path, layer: LayerName, wanted: Wanted) -> tuple[gpd.Geo
     counted = pyogrio.read_dataframe(
         path, sql=f'SELECT count(*) AS n FROM "{layer}" WHERE {condition}', read_geometry=False
     )
-    order = {"objects": "area_m2 DESC", "anomalies": "score DESC"}.get(layer, "fid")
+    order = {"objects": "area_m2 DESC, fid", "anomalies": "score DESC, fid"}.get(layer, "fid")
     table = pyogrio.read_dataframe(
         path,
         sql=f'SELECT * FROM "{layer}" WHERE {condition} ORDER BY {order} '

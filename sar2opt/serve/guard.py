@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import os
+from asyncio import Semaphore
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
@@ -81,10 +83,13 @@ class TileCache:
     """Keeps finished tiles in memory, the most recently used, up to a number of bytes.
 
     ``stamp(path)`` tells of which state of a product a tile is, or None if it is none to keep.
+    Others are made two at a time for each processor, in the order in which they are asked
+    for: more at once would all be late.
     """
 
     def __init__(self, app: ASGIApp, stamp: Callable[[str], int | None]) -> None:
         self.app, self.stamp = app, stamp
+        self._making = Semaphore(2 * (os.cpu_count() or 1))
         self._kept: OrderedDict[tuple[str, bytes, int], tuple[Message, bytes]] = OrderedDict()
         self._bytes, self._lock = 0, Lock()
 
@@ -113,7 +118,8 @@ class TileCache:
                     self._put(key, (start, b"".join(parts)))
             await send(message)
 
-        await self.app(scope, receive, kept)
+        async with self._making:
+            await self.app(scope, receive, kept)
 
     def _get(self, key: tuple[str, bytes, int]) -> tuple[Message, bytes] | None:
         with self._lock:

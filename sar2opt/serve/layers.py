@@ -16,6 +16,9 @@ Palette = dict[int, tuple[int, int, int, int]]
 FILE_OF = {"optical": "optical", "sar": "sar", "tags": "tags", "trust": "trust", "veil": "trust"}
 """The product of ``folder.FILES`` that a raster layer is drawn from."""
 
+MARKED = ("optical", "tags", "trust")
+"""The layers whose tiles say in their pixels that a net made them; the veil lies over one."""
+
 TITLES = {
     "sar": "Radar",
     "optical": "Generated",
@@ -28,21 +31,21 @@ _VEIL_FULL = 225  # of 255: even where there is no trust at all, something is se
 
 @cache
 def palette(layer: str) -> Palette | None:
-    """Return red, green, blue and alpha for each value, or None for an image.
+    """Return red, green, blue and alpha of each value, 0 to 255, or None for an image.
 
     The veil is the colour of no trust, the more opaque the less the trust.
     """
+    if layer not in ("tags", "trust", "veil"):
+        return None
+    colours, shown = trust_palette(), range(101)
     if layer == "tags":
-        colours = tag_palette()
-        return {entry.code: (*map(int, colours[entry.code]), 255) for entry in CLASSES}  # type: ignore[misc]
-    if layer == "trust":
-        colours = trust_palette()
-        return {value: (*map(int, colours[value]), 255) for value in range(101)}  # type: ignore[misc]
+        colours, shown = tag_palette(), range(len(CLASSES))
+    known = {value: (*map(int, colours[value]), 255) for value in shown}
     if layer == "veil":
-        return {
+        known = {
             value: (*TRUST_STOPS[0], round(_VEIL_FULL * (1 - value / 100))) for value in range(101)
         }
-    return None
+    return {value: known.get(value, (0, 0, 0, 0)) for value in range(256)}  # type: ignore[misc]
 
 
 def legend() -> dict[str, Any]:

@@ -11,18 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from attrs import define
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
-from morecantile.defaults import TileMatrixSets
 from morecantile.defaults import tms as all_tile_matrix_sets
 from PIL import Image
 from rio_tiler.models import ImageData
 from titiler.core.dependencies import DefaultDependency
 from titiler.core.factory import TilerFactory
+from titiler.core.resources.enums import ImageType
+from titiler.core.utils import render_image
 from titiler.extensions.wmts import wmtsExtension
 
 from sar2opt.serve.catalogue import Catalogue
-from sar2opt.serve.layers import FILE_OF, Palette, palette
+from sar2opt.serve.layers import FILE_OF, MARKED, palette
+from sar2opt.serve.png import png
+from sar2opt.serve.readers import KeptReader, SharedMatrices
 from sar2opt.serve.watermark import watermark
 
 PREFIX = "/products/{scene}/{layer}"
@@ -61,25 +65,24 @@ class Sampling(DefaultDependency):
         return {"resampling_method": method, "reproject_method": method}
 
 
-@dataclass
-class Encoding(DefaultDependency):
-    """How a tile is packed: PNG lightly, for texture hardly gets smaller by more work."""
+def painted(layer: Layer) -> Callable[[ImageData], ImageData]:
+    """Return what is done to each tile: it gets its colours, and what was generated its mark."""
+    colours = palette(layer)
 
-    request: Request
+    def paint(image: ImageData) -> ImageData:
+        image = image.apply_colormap(colours) if colours else image
+        return watermark(image) if layer in MARKED else image
 
-    def as_dict(self, exclude_none: bool = True) -> dict[str, Any]:
-        """Return what GDAL's driver takes."""
-        return {"zlevel": 1} if self.request.url.path.endswith(".png") else {}
-
-
-def colours(layer: Layer) -> Palette | None:
-    """Return the colour map of a layer."""
-    return palette(layer)
+    return paint
 
 
-def mark(layer: Layer) -> Callable[[ImageData], ImageData] | None:
-    """Return what is done to each tile: generated imagery is marked."""
-    return watermark if layer == "optical" else None
+def render(image: ImageData, output_format: ImageType | None, **_: Any) -> tuple[bytes, str]:
+    """Return a picture and its media type; colours are there already."""
+    if output_format != ImageType.png:
+        return render_image(image, output_format=output_format)
+    whole = bool(image.mask.all())
+    bands = image.data if whole else np.concatenate([image.data, image.mask[None]])
+    return png(bands), ImageType.png.mediatype
 
 
 def check_size(
@@ -119,16 +122,18 @@ def tile_router(catalogue: Catalogue) -> APIRouter:
         return str(path)
 
     factory = ProductTiler(
+        reader=KeptReader,
+        render_func=render,
         router_prefix=PREFIX,
         path_dependency=path_of,
         layer_dependency=DefaultDependency,
         dataset_dependency=Sampling,
         tile_dependency=DefaultDependency,
-        colormap_dependency=colours,
-        process_dependency=mark,  # type: ignore[arg-type]  # any function of an image will do
-        render_dependency=Encoding,
+        colormap_dependency=lambda: None,
+        process_dependency=painted,  # type: ignore[arg-type]  # any function of an image will do
+        render_dependency=DefaultDependency,
         environment_dependency=lambda: _GDAL,
-        supported_tms=TileMatrixSets(
+        supported_tms=SharedMatrices(
             {name: all_tile_matrix_sets.get(name) for name in ("WebMercatorQuad", "WorldCRS84Quad")}
         ),
         add_preview=False,

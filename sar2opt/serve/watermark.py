@@ -17,13 +17,14 @@ _WORD = "GENERATED"
 
 def watermark(image: ImageData) -> ImageData:
     """Return a generated tile ``(band, y, x)`` with the word on it, faint, once a tile."""
-    ink, halo = _stencils(image.height, image.width)
-    pixels = image.data.astype(np.float32)
+    place, ink, halo = _stencils(image.height, image.width)
+    array = image.array.copy()
+    pixels = array.data[(slice(None), *place)].astype(np.float32)
     pixels += halo * (0.0 - pixels)
     pixels += ink * (255.0 - pixels)
-    marked = np.ma.MaskedArray(pixels.round().astype(image.data.dtype), image.array.mask)
+    array.data[(slice(None), *place)] = pixels.round()
     return ImageData(
-        marked,
+        array,
         assets=image.assets,
         crs=image.crs,
         bounds=image.bounds,
@@ -32,16 +33,20 @@ def watermark(image: ImageData) -> ImageData:
 
 
 @lru_cache(maxsize=16)
-def _stencils(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return how strongly white ink and its dark halo cover each pixel, 0 to 1, ``(y, x)``."""
+def _stencils(
+    height: int, width: int
+) -> tuple[tuple[slice, slice], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return where the word is, and how strongly white ink and its dark halo cover it, 0 to 1."""
     size = max(7, min(height, width) // 18)
-    place = (width / 2, height / 2)
     covers = []
     for stroke in (0, max(1, size // 10)):
         canvas = Image.new("L", (width, height))
         ImageDraw.Draw(canvas).text(
-            place, _WORD, fill=255, font=font(size), anchor="mm", stroke_width=stroke
-        )
+            (width / 2, height / 2), _WORD, fill=255, font=font(size), anchor="mm",
+            stroke_width=stroke,
+        )  # fmt: skip
         covers.append(np.asarray(canvas, np.float32) * np.float32(_OPACITY / 255))
     ink, halo = covers
-    return ink, np.clip(halo - ink, 0, 1)
+    left, top, right, bottom = canvas.getbbox() or (0, 0, width, height)
+    place = slice(top, bottom), slice(left, right)
+    return place, ink[place], np.clip(halo - ink, 0, 1)[place]

@@ -1,0 +1,1 @@
+"""Work block by block: the plan of blocks, the engine, the store of what is finished."""

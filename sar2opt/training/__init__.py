@@ -1,0 +1,1 @@
+"""From scenes and chips to pairs, from pairs to a trained net, its figures and its bundle."""

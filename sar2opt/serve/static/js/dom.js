@@ -22,7 +22,7 @@ export async function fetchJson(address) {
 export function area(m2) {
   if (m2 >= 1e6) return `${(m2 / 1e6).toFixed(1)} km²`;
   if (m2 >= 1e4) return `${(m2 / 1e4).toFixed(1)} ha`;
-  return `${Math.round(m2)} m²`;
+  return `${Math.round(m2).toLocaleString("en")} m²`;
 }
 
 export function date(text, dated = true) {

@@ -5,7 +5,14 @@ import { fly } from "./maps.js";
 import { change, state } from "./state.js";
 
 const MOST_LISTED = 400;
-const KNOWN = ["id", "kind", "score", "reason", "area_m2", "pixels", "tag", "lon", "lat"];
+const KNOWN = ["id", "kind", "score", "reason", "area_m2", "pixels", "tag", "lon", "lat", "evidence_sar", "evidence_optical"];
+const decibels = (value) => `${value.toFixed(1)} dB`;
+const NAMED = { // columns of our own; those that were joined say what they are called
+  length_m: ["Length", (value) => `${Math.round(value)} m`], orientation_deg: ["Orientation", (value) => `${Math.round(value)}°`],
+  before_db: ["Before", decibels], after_db: ["After", decibels], since: ["Since", String],
+  q_value: ["False ones among such", (value) => value.toPrecision(2)],
+};
+const plain = (value) => (typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(5)) : String(value));
 let all = [], shown = [], product = null, kinds = new Map();
 
 export const leastArea = () => (state.area ? Math.round(10 ** (2 + state.area / 10)) : 0);
@@ -53,6 +60,7 @@ export function drawFound() {
   if (shown.length > MOST_LISTED) {
     $("list").append(make("li", { className: "quiet", textContent: `the strongest ${MOST_LISTED}; filter to see others` }));
   }
+  if (!all.length) $("list").append(make("li", { className: "quiet", textContent: "Nothing was flagged; that is no proof that there is nothing." }));
   drawAnomalies(shown);
   drawDetail();
 }
@@ -88,7 +96,8 @@ export function drawDetail() {
   const rows = [["Score", (told.score ?? 0).toFixed(3)], ["Area", area(told.area_m2)], ["On", told.tag ?? ""],
     ["Place", `${told.lat.toFixed(5)}, ${told.lon.toFixed(5)}`]];
   for (const [name, value] of Object.entries(told)) {
-    if (!KNOWN.includes(name) && value !== null && value !== "") rows.push([name.replaceAll("_", " "), String(value)]);
+    const [title, write] = NAMED[name] ?? [name.replaceAll("_", " "), plain];
+    if (!KNOWN.includes(name) && value !== null && value !== "") rows.push([title, write(value)]);
   }
   $("d-facts").replaceChildren(...rows.filter(([, value]) => value).flatMap(([name, value]) => (
     [make("dt", { textContent: name }), make("dd", { textContent: value })])));

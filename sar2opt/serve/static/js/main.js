@@ -4,6 +4,7 @@ import { choose, drawDetail, drawFound, exportCsv, exportGeoJson, leastArea, loa
 import { addVectorLayers, drawMarks, drawObjects, drawOpacity, drawPictures } from "./layers.js";
 import { both, drawSwipe, fit, listenSwipe, maps, moveSwipe, ready, recolour } from "./maps.js";
 import { addMeasure, measuring, toggleMeasure } from "./measure.js";
+import { listenPlaces, loadPlaces } from "./places.js";
 import { change, link, listen, recall, state } from "./state.js";
 
 const LAYERS = ["sar", "optical", "tags", "trust"];
@@ -18,7 +19,7 @@ async function loadProducts() {
   products = new Map(listed.map((one) => [one.key, one]));
   if (same) return;
   $("scene").replaceChildren(...listed.toReversed().map((one) => (
-    make("option", { value: one.key, textContent: `${one.key} · ${date(one.datetime, one.dated)}` }))));
+    make("option", { value: one.key, textContent: `${one.key} · ${date(one.datetime, one.dated).slice(0, 10)}` }))));
   if (!current() && listed.length) change({ scene: listed.at(-1).key });
   $("scene").value = state.scene;
   drawTimes();
@@ -50,7 +51,8 @@ async function showScene(jump) {
   $("facts").replaceChildren(
     `${product.source}. ${product.simulated ? "Simulated: shows no real place. " : ""}`,
     make("a", { href: product.report, textContent: "Report", target: "_blank", rel: "noopener" }), " · ",
-    make("a", { href: product.stac, textContent: "STAC item", target: "_blank", rel: "noopener" }));
+    make("a", { href: product.stac, textContent: "STAC item", target: "_blank", rel: "noopener" }),
+    make("br"), `Acquired: ${date(product.datetime, product.dated)}. Place names: GeoNames, CC BY 4.0.`);
   drawTimes();
   if (jump) fit(product.bbox, false);
   try {
@@ -161,6 +163,7 @@ async function start() {
   [legend] = await Promise.all([fetchJson("legend.json"), loadProducts(), ready]);
   controls();
   listenSwipe();
+  listenPlaces();
   drawSwipe();
   addVectorLayers(legend);
   addMeasure();
@@ -171,6 +174,7 @@ async function start() {
   const placed = at.length === 3 && at.every(Number.isFinite);
   if (placed) maps.right.jumpTo({ zoom: at[0], center: [at[2], at[1]] });
   await showScene(!placed);
+  loadPlaces().catch(() => { /* a map without names is a map */ });
   document.body.dataset.ready = "yes";
   setInterval(() => loadProducts().catch(() => tell("The server does not answer", 10)), 1000 * REFRESH_S);
 }
