@@ -15,10 +15,16 @@ from sar2opt.config import load_config
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import save_bundle
 from sar2opt.nets.generator import Generator
-from sar2opt.nets.tagger import CLASSES
+from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.tiles.engine import keep_freed_memory
 from sar2opt.training.cards import About, tagger_card
 from sar2opt.training.checkpoint import CHECKPOINT
+from sar2opt.training.class_offsets import (
+    add_offsets,
+    calibration_error,
+    draw_pixels,
+    fit_offsets,
+)
 from sar2opt.training.crops import CropSampler
 from sar2opt.training.evaluate_tags import (
     merged,
@@ -34,7 +40,7 @@ from sar2opt.training.methods import net_method
 from sar2opt.training.object_labels import with_objects
 from sar2opt.training.pack import pack_translator
 from sar2opt.training.pair_set import read_set
-from sar2opt.training.pairs import Pair, normalise_db
+from sar2opt.training.pairs import SPLITS, Pair
 from sar2opt.training.parallel import is_first, join, leave, own_device, own_rank
 from sar2opt.training.semantics import save_teacher
 from sar2opt.training.sources import read_pairs
@@ -134,23 +140,42 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
     weak += label_by_chip(pairs, config.chip_labels)
     begun = (out / "student" / "checkpoint.pt").exists()
     net = train_student(config, weak, out, resume=resume and begun)
+    return pack_tagger(net, config, config_file.name, pairs, weak, data, out)
+
+
+def pack_tagger(
+    net: Tagger,
+    config: TaggerTraining,
+    file: str,
+    pairs: Sequence[Pair],
+    weak: Sequence[WeakPair],
+    data: Path,
+    out: Path,
+) -> Path:
+    """Make a trained tagger's probabilities honest, judge it and write its bundle."""
+    held_out = {split: [item for item in weak if item.pair.split == split] for split in SPLITS}
+    offsets, temperature = fit_offsets(draw_pixels(net_method(net), held_out["val"], config.norm))
+    add_offsets(net, offsets)
     scores = net_method(net)
-    held_out = [item for item in weak if item.pair.split == "test"]
+    tested = draw_pixels(scores, held_out["test"], config.norm)
     true = on_true_labels(scores, data, config.norm)
     total, names = merged(sum(true.values(), start=np.zeros((len(CLASSES),) * 2, np.int64)))
     chips_found = on_chip_labels(scores, pairs, config.norm)
+    imaged = [item for item in held_out["test"] if not item.pair.label]
     figures: dict[str, Any] = {
-        "weak labels, test places": summary(on_weak_labels(scores, held_out, config.norm)),
+        "weak labels, test places": summary(on_weak_labels(scores, imaged, config.norm)),
         "true labels, chips/terramind, VH, low vegetation and cropland as one": summary(
             total, names
         ),
         **({"labels of whole chips, test places": chips_found} if chips_found else {}),
+        "probabilities against weak labels, test places, sources alike": {
+            "expected_calibration_error": round(calibration_error(tested, temperature), 3)
+        },
         "true labels, confusion (rows true, columns given)": {
             name: str(row.tolist()) for name, row in zip(names, total, strict=True)
         },
     }
-    temperature = _temperature(net, [i for i in weak if i.pair.split == "val"], config)
-    card = tagger_card(config, config_file.name, net, weak, temperature, figures)
+    card = tagger_card(config, file, net, weak, temperature, figures)
     path = out / f"{config.name}.safetensors"
     save_bundle(net, card, path)
     return path
@@ -164,18 +189,3 @@ def _flood(config_file: Path, data: Path, out: Path, resume: bool, device: str) 
     path = out / f"{config.name}.safetensors"
     save_bundle(net, flood_card(config, config_file.name, net, pairs, test), path)
     return path
-
-
-def _temperature(net: torch.nn.Module, weak: list[WeakPair], config: TaggerTraining) -> float:
-    """Fit the temperature of the class scores on the validation places (Guo et al. 2017)."""
-    scores, logits, truth = net_method(net), [], []
-    for item in weak:
-        output = scores(normalise_db(item.pair.decibel, item.pair.levels[0], config.norm))
-        known = item.tags != 255
-        logits.append(output[:, known][:, ::29].T)
-        truth.append(item.tags[known][::29])
-    values = torch.from_numpy(np.concatenate(logits))
-    labels = torch.from_numpy(np.concatenate(truth)).long()
-    candidates = np.geomspace(0.5, 4.0, 60)
-    losses = [float(torch.nn.functional.cross_entropy(values / t, labels)) for t in candidates]
-    return round(float(candidates[int(np.argmin(losses))]), 3)

@@ -24,9 +24,7 @@ from sar2opt.training.water import roughened
 
 SYNTHETIC = "synthetic"
 SIDE = 320  # pixels of a synthetic scene
-GRID = (
-    16  # pixels between the places at which a class is looked for, and 1 for a rare one
-)
+GRID = 16  # pixels between the places at which a class is looked for, and 1 for a rare one
 SMALL = 200_000  # pixels of a class in all pairs
 OTHER_LEVEL = 0.5  # share of the crops that may be normalised by another level than the source's
 DRAWS = 400  # crops that tell how common each class is
