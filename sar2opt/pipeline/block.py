@@ -34,6 +34,7 @@ from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
 
 Power = npt.NDArray[np.float32]
+PACKING = 2  # of the staged layers; goes up when what a byte means changes
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import shipped_bundles
 from sar2opt.nets.models import Translator
 from sar2opt.overlay import check_tags, read_earlier, read_known
-from sar2opt.pipeline.block import BlockJob, Wanted, staged_layers, thinning
+from sar2opt.pipeline.block import PACKING, BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
 from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
@@ -240,6 +240,7 @@ def _fingerprint(job: BlockJob, models: Models) -> str:
     before = [file for path in config.anomalies.before for file in scene_files(path)]
     files = [*scene_files(scene.path), *others, *before]
     state = {
+        "packing": PACKING,
         "files": [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns)
                   for path in files],
         "scene": config.scene.model_dump_json(),

@@ -11,6 +11,8 @@ const NAMED = { // columns of our own; those that were joined say what they are 
   length_m: ["Length", (value) => `${Math.round(value)} m`], orientation_deg: ["Orientation", (value) => `${Math.round(value)}°`],
   before_db: ["Before", decibels], after_db: ["After", decibels], since: ["Since", String],
   q_value: ["False ones among such", (value) => value.toPrecision(2)],
+  p_value: ["By chance", (value) => value.toPrecision(2)], expected: ["Expected", String],
+  first_seen: ["First seen", String],
 };
 const plain = (value) => (typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(5)) : String(value));
 let all = [], shown = [], product = null, kinds = new Map();
