@@ -18,6 +18,7 @@ from sar2opt.nets.card import Card, Look
 from sar2opt.nets.discriminator import MultiScaleDiscriminator, scores_of
 from sar2opt.nets.fused import ConvAct, fuse_activations
 from sar2opt.nets.generator import Generator, GeneratorSettings
+from sar2opt.nets.inner import decode_inner
 from sar2opt.nets.layers import STRIDE, find_margin, fold_batch_norm
 from sar2opt.nets.models import NO_DATA, FloodModel, TagModel, Translator, load_model
 from sar2opt.nets.tagger import CLASSES, Tagger, TaggerSettings
@@ -221,3 +222,20 @@ def test_a_scene_is_translated_and_tagged_lazily() -> None:
     tags = tagger(scene)
     assert tuple(tags.band.values) == CLASSES
     np.testing.assert_allclose(tags.sum("band").values[~missing], 1.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("stages", [3, 4])
+def test_a_unet_that_decodes_the_inner_part_gives_the_same_there(stages: int) -> None:
+    torch.manual_seed(1)
+    net = Tagger(TaggerSettings(decoder="unet", stages=stages)).eval()
+    margin = {3: 55, 4: 126}[stages]
+    side = 2 * margin // 16 * 16 + 96
+    tile = torch.randn(1, 1, side, side + 32)
+    inside = (..., slice(margin, -margin), slice(margin, -margin))
+    with torch.inference_mode():
+        whole, inner = net(tile), decode_inner(net, margin)(tile)
+    assert whole.shape == inner.shape
+    assert torch.equal(whole[inside], inner[inside])
+    assert (inner[..., :4, :] == 0).all()  # it did less
+    linknet = Tagger(TaggerSettings())
+    assert decode_inner(linknet, margin) is linknet

@@ -80,7 +80,7 @@ def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE) -> i
     with torch.no_grad():
         for parameter in probe.parameters():
             parameter.copy_(parameter.abs() / (parameter.abs().mean() + 1e-9) * 0.01 + 1e-3)
-    size = stride * max(20, stride)
+    size = stride * max(20, 2 * stride)
     reach = max(_reach(probe, channels_in, stride, shape)
                 for shape in ((size, 2 * stride), (2 * stride, size)))  # fmt: skip
     if reach >= size // 2 - stride:

@@ -9,6 +9,7 @@ import xarray as xr
 from sar2opt.errors import ConventionError, ModelError
 from sar2opt.nets.bundle import find_bundle, load_net, sha256
 from sar2opt.nets.fused import fuse_activations
+from sar2opt.nets.inner import decode_inner
 from sar2opt.nets.layers import fold_batch_norm
 from sar2opt.nets.model import (
     NO_DATA,
@@ -106,10 +107,11 @@ def load_model(
         folded = folded.to(torch.bfloat16)
     if device == "cpu":
         fuse_activations(folded)
+    inner = decode_inner(folded, card.margin)
     kinds: dict[str, type[Translator | TagModel | FloodModel]] = {
         "translator": Translator, "tagger": TagModel, "flood": FloodModel,
     }  # fmt: skip
-    return kinds[card.kind](card, path, sha256(path), folded, device, precision)
+    return kinds[card.kind](card, path, sha256(path), inner, device, precision)
 
 
 def limit_threads(threads: int) -> None:
