@@ -22,12 +22,17 @@ from sar2opt.nets.generator import Generator, GeneratorSettings
 from sar2opt.nets.tagger import Tagger, TaggerSettings
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
+LARGE = 2_000_000  # weights
 MAX_BYTES = 2_000_000_000
 
 
 def save_bundle(net: nn.Module, card: Card, path: Path) -> None:
     """Write ``path`` (.safetensors) and the card's copies beside it, each whole or not at all."""
-    tensors = {name: value.contiguous() for name, value in net.state_dict().items()}
+    halved = _is_large(net)
+    tensors = {
+        name: (value.half() if halved and value.ndim > 1 else value).contiguous()
+        for name, value in net.state_dict().items()
+    }
     contents = {
         ".safetensors": save(tensors, metadata={"card": card.model_dump_json()}),
         ".json": (card.model_dump_json(indent=2) + "\n").encode(),
@@ -82,7 +87,21 @@ def load_net(path: Path) -> tuple[nn.Module, Card]:
     except (ValidationError, SafetensorError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights and model card do not fit: {reason}") from error
-    return net.eval().requires_grad_(False), card
+    return net.float().eval().requires_grad_(False), card
+
+
+def round_as_stored(net: nn.Module) -> None:
+    """Round weights in place to what ``save_bundle`` keeps of them, so that figures are theirs."""
+    if _is_large(net):
+        with torch.no_grad():
+            for parameter in net.parameters():
+                if parameter.ndim > 1:
+                    parameter.copy_(parameter.half().float())
+
+
+def _is_large(net: nn.Module) -> bool:
+    """Whether kernels are kept in 16 bits, which the nets run in on many processors anyway."""
+    return sum(parameter.numel() for parameter in net.parameters()) > LARGE
 
 
 def build_net(card: Card) -> nn.Module:

@@ -67,35 +67,36 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
 
 
 def find_margin(net: nn.Module, channels_in: int = 1, stride: int = STRIDE) -> int:
-    """Return how far an output pixel looks, in pixels, found by gradient.
+    """Return how far an output pixel looks, in pixels, found by what an input pixel touches.
 
-    Weights are made positive on a copy, so that no dead unit hides a path, every phase of the
-    stride is tried, and both ways, on strips. Raises ``ValueError`` when the reach is not finite
-    within half of a strip.
+    On a copy all weights are 1 and what a layer gives is cut to 0 or 1, so that no dead unit hides
+    a path. A pixel in each phase of the stride is tried, on strips along both axes. Raises
+    ``ValueError`` when the reach is not finite within half of a strip.
     """
-    probe = copy.deepcopy(net).double().eval()
+    probe = copy.deepcopy(net).float().eval()
     for module in probe.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
+        if not list(module.children()):
+            module.register_forward_hook(lambda _module, _args, output: output.abs().clamp(max=1))
     with torch.no_grad():
-        for parameter in probe.parameters():
-            parameter.copy_(parameter.abs() / (parameter.abs().mean() + 1e-9) * 0.01 + 1e-3)
-    size = stride * max(20, 2 * stride)
-    reach = max(_reach(probe, channels_in, stride, shape)
-                for shape in ((size, 2 * stride), (2 * stride, size)))  # fmt: skip
-    if reach >= size // 2 - stride:
+        for name, parameter in probe.named_parameters():
+            parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    length = stride * max(20, 2 * stride)
+    reach = max(_reach(probe, channels_in, stride, length, axis) for axis in (0, 1))
+    if reach >= length // 2 - stride:
         raise ValueError(f"the reach of the net is not finite: over {reach} pixels")
     return reach
 
 
-def _reach(probe: nn.Module, channels_in: int, stride: int, shape: tuple[int, int]) -> int:
-    """Return how far the middle of a strip looks along its longer side, in pixels."""
-    reach, centre = 0, (shape[0] // 2, shape[1] // 2)
-    for phase in range(stride):
-        y, x = (at + phase * (at == max(centre)) for at in centre)
-        tile = torch.full((1, channels_in, *shape), 0.1, dtype=torch.float64, requires_grad=True)
-        probe(tile)[:, :, y, x].sum().backward()
-        assert tile.grad is not None
-        touched = (tile.grad != 0).any(dim=1)[0].nonzero()
-        reach = max(reach, int((touched - torch.tensor([y, x])).abs().max()))
+def _reach(probe: nn.Module, channels_in: int, stride: int, length: int, axis: int) -> int:
+    """Return how far a pixel in the middle of a strip is felt along its longer side."""
+    reach, shape = 0, (length, stride) if axis == 0 else (stride, length)
+    with torch.inference_mode():
+        untouched = probe(torch.zeros(1, channels_in, *shape))
+        for place in range(length // 2, length // 2 + stride):
+            tile = torch.zeros(1, channels_in, *shape)
+            tile[(..., *((place, 0) if axis == 0 else (0, place)))] = 1.0
+            touched = (probe(tile) != untouched).any(dim=1)[0].nonzero()[:, axis]
+            reach = max(reach, int((touched - place).abs().max()))
     return reach

@@ -13,7 +13,7 @@ import torch
 
 from sar2opt.config import load_config
 from sar2opt.errors import ConfigError
-from sar2opt.nets.bundle import save_bundle
+from sar2opt.nets.bundle import round_as_stored, save_bundle
 from sar2opt.nets.generator import Generator
 from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.tiles.engine import keep_freed_memory
@@ -186,6 +186,7 @@ def _flood(config_file: Path, data: Path, out: Path, resume: bool, device: str) 
     pairs = read_floods(data / config.train, config.run)
     test = read_floods(data / config.test, config.run) if config.test else []
     net = train_floods(config, pairs, out, resume=resume)
+    round_as_stored(net)
     path = out / f"{config.name}.safetensors"
     save_bundle(net, flood_card(config, config_file.name, net, pairs, test), path)
     return path
