@@ -19,11 +19,10 @@ from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.tiles.engine import keep_freed_memory
 from sar2opt.training.cards import About, tagger_card
 from sar2opt.training.checkpoint import CHECKPOINT
-from sar2opt.training.class_offsets import (
-    add_offsets,
+from sar2opt.training.class_probabilities import (
     calibration_error,
     draw_pixels,
-    fit_offsets,
+    fit_temperature,
 )
 from sar2opt.training.crops import CropSampler
 from sar2opt.training.evaluate_tags import (
@@ -154,9 +153,8 @@ def pack_tagger(
 ) -> Path:
     """Make a trained tagger's probabilities honest, judge it and write its bundle."""
     held_out = {split: [item for item in weak if item.pair.split == split] for split in SPLITS}
-    offsets, temperature = fit_offsets(draw_pixels(net_method(net), held_out["val"], config.norm))
-    add_offsets(net, offsets)
     scores = net_method(net)
+    temperature = fit_temperature(draw_pixels(scores, held_out["val"], config.norm))
     tested = draw_pixels(scores, held_out["test"], config.norm)
     true = on_true_labels(scores, data, config.norm)
     total, names = merged(sum(true.values(), start=np.zeros((len(CLASSES),) * 2, np.int64)))

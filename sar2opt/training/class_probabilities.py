@@ -1,9 +1,9 @@
-"""Honest probabilities of classes: an offset for each and one temperature, from held-out places.
+"""Honest probabilities of classes: a temperature from held-out places, and how far off they are.
 
-A tagger learns from crops in which rare classes are drawn more often and weigh more, so that its
-scores speak of that mixture. On the validation places, each source and label counting alike, one
-offset a class and a temperature are fitted by maximum likelihood (vector scaling with a scalar
-scale: Guo et al. 2017, On Calibration of Modern Neural Networks); the offsets go into the net.
+A tagger learns from crops in which rare classes are drawn more often and weigh more. Its scores
+are divided by one number, fitted on the validation places by maximum likelihood (Guo et al. 2017,
+On Calibration of Modern Neural Networks), each source and label counting alike. Which class is the
+likeliest stays: offsets that bring back the mixture of the places were tried, and lose what is rare.
 """
 
 from __future__ import annotations
@@ -12,19 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
 from torch.nn import functional
 
-from sar2opt.nets.tagger import Tagger
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.labels import IGNORE
 from sar2opt.training.pairs import Image
 from sar2opt.training.tagger import WeakPair
 
 MOST, SHARE = 400, 60  # pixels of a pair: at least so many, or one in so many
-PRIOR = 1e-3  # weight of small offsets, for classes that validation does not show
 BINS = 10
 
 
@@ -58,33 +54,15 @@ def draw_pixels(
     )
 
 
-def fit_offsets(pixels: Pixels) -> tuple[npt.NDArray[np.float64], float]:
-    """Return what to add to the scores, ``(class,)``, and the temperature to divide them by."""
-    offset = torch.zeros(pixels.logits.shape[1], dtype=torch.float64, requires_grad=True)
-    scale = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([offset, scale], max_iter=200)
+def fit_temperature(pixels: Pixels) -> float:
+    """Return the number to divide scores by: of 60 from 0.5 to 4, the most likely."""
 
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        scaled = pixels.logits * scale.exp() + offset
+    def loss(temperature: float) -> float:
+        scaled = pixels.logits / temperature
         each = functional.cross_entropy(scaled, pixels.truth, reduction="none")
-        total = (each * pixels.weight).sum() + PRIOR * (offset**2).sum()
-        total.backward()
-        return total
+        return float((each * pixels.weight).sum())
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    temperature = float((-scale).exp().detach())
-    added = (offset.detach() - offset.detach().mean()).numpy() * temperature
-    return added, round(temperature, 3)
-
-
-def add_offsets(net: Tagger, offsets: npt.NDArray[np.float64]) -> None:
-    """Add offsets ``(class,)`` to the scores of a net, in place."""
-    head = net.net.segmentation_head[0]
-    assert isinstance(head, nn.Conv2d)
-    assert head.bias is not None
-    with torch.no_grad():
-        head.bias += torch.from_numpy(offsets).float()
+    return round(float(min(np.geomspace(0.5, 4.0, 60), key=loss)), 3)
 
 
 def calibration_error(pixels: Pixels, temperature: float) -> float:
