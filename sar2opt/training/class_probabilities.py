@@ -1,9 +1,9 @@
 """Honest probabilities of classes: a temperature from held-out places, and how far off they are.
 
 A tagger learns from crops in which rare classes are drawn more often and weigh more. Its scores
-are divided by one number, fitted on the validation places by maximum likelihood (Guo et al. 2017,
+are divided by one number, fitted on validation places by maximum likelihood (Guo et al. 2017,
 On Calibration of Modern Neural Networks), each source and label counting alike. Which class is the
-likeliest stays: offsets that bring back the mixture of the places were tried, and lose what is rare.
+likeliest stays: offsets that bring back the mixture of the places lose what is rare (tried).
 """
 
 from __future__ import annotations
