@@ -18,7 +18,7 @@ class InnerUnet(nn.Module):
     """Maps ``(n, channel, y, x)`` to logits ``(n, class, y, x)``, zero in most of the margin.
 
     ``margin`` is how far the whole net looks, in pixels; so much of each side of a tile is there
-    for the rest only.
+    for the rest only. A tile that is no larger than its margins is decoded whole.
     """
 
     def __init__(self, net: smp.Unet, margin: int) -> None:
@@ -28,10 +28,11 @@ class InnerUnet(nn.Module):
     def forward(self, sar: Tensor) -> Tensor:
         skips = self.net.encoder(sar)[:0:-1]  # the deepest first, without the input
         decoder, cropped = self.net.decoder, 0
+        margin = self.margin if min(sar.shape[2:]) > 2 * self.margin else 0
         features: Tensor = decoder.center(skips[0])
         for level, block in enumerate(decoder.blocks, start=1):
             stride = 2 ** (len(decoder.blocks) - level)
-            crop = self._crop(stride)
+            crop = _crop(margin, stride)
             features = _without(features, (crop - cropped) // (2 * stride))
             skip = _without(skips[level], crop // stride) if level < len(skips) else None
             rows, cols = (2 * size for size in features.shape[2:])
@@ -40,16 +41,17 @@ class InnerUnet(nn.Module):
         logits: Tensor = self.net.segmentation_head(features)
         return functional.pad(logits, [cropped] * 4)
 
-    def _crop(self, stride: int) -> int:
-        """Return how many pixels of each side the level of a stride can do without."""
-        step = 2 * stride  # it is made from features of twice the stride
-        return max(self.margin - REACH * stride, 0) // step * step
-
 
 def decode_inner(net: nn.Module, margin: int) -> nn.Module:
     """Return a U-Net that decodes only the inner part of its tiles; any other net as it is."""
     unet = getattr(net, "net", None)
     return InnerUnet(unet, margin) if isinstance(unet, smp.Unet) else net
+
+
+def _crop(margin: int, stride: int) -> int:
+    """Return how many pixels of each side the level of a stride can do without."""
+    step = 2 * stride  # it is made from features of twice the stride
+    return max(margin - REACH * stride, 0) // step * step
 
 
 def _without(features: Tensor, rim: int) -> Tensor:
