@@ -55,6 +55,8 @@ TAG_COLOURS = (
     (224, 196, 96),
     (190, 62, 58),
     (172, 150, 128),
+    (136, 17, 255),
+    (51, 0, 68),
 )
 TILED = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate", "zlevel": 9}
 
