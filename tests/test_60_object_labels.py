@@ -11,6 +11,7 @@ from simulated_pairs import simulated_pairs
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.training.labels import IGNORE
 from sar2opt.training.object_labels import SHIP, STRUCTURE, WATER, lay_hulls, with_objects
+from sar2opt.training.student import cut_edges
 from sar2opt.training.tagger import WeakPair
 
 TOWN = CLASSES.index("built_up")
@@ -79,3 +80,16 @@ def test_where_there_is_no_room_no_hull_is_laid() -> None:
     decibel, tags = lay_hulls(weak.pair.decibel.astype(np.float32), pond, rng, clip_db=8.0)
     assert np.array_equal(tags, pond)
     assert np.array_equal(decibel, weak.pair.decibel)
+
+
+def test_a_scene_that_ends_in_a_crop_has_no_data_and_no_tags_beyond() -> None:
+    weak, rng = shore(), np.random.default_rng(4)
+    decibel = weak.pair.decibel.astype(np.float32)
+    for _ in range(10):
+        cut, tags = cut_edges(decibel, weak.tags, rng)
+        beyond = np.isnan(cut)
+        assert 0.0 < beyond.mean() < 0.8
+        assert (tags[beyond] == IGNORE).all()
+        assert (tags[~beyond] == weak.tags[~beyond]).all()
+        rows, cols = np.flatnonzero(~beyond.all(axis=1)), np.flatnonzero(~beyond.all(axis=0))
+        assert not beyond[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].any()  # a rectangle

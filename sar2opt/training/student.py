@@ -96,6 +96,8 @@ class BalancedCrops:
         level = levels[rng.integers(len(levels)) if rng.random() < OTHER_LEVEL else 0]
         level += rng.normal(0.0, config.gain_jitter_db)
         decibel, tags = self._at_sea(item, window, rng)
+        if rng.random() < config.edges:
+            decibel, tags = cut_edges(decibel, tags, rng)
         sar = normalise_db(decibel, level, config.norm)
         turns, flip = int(rng.integers(4)), bool(rng.integers(2))
         return (
@@ -120,6 +122,18 @@ class BalancedCrops:
             clip_db = item.pair.levels[0] + rng.uniform(*CLIPS_DB)
             decibel, tags = lay_hulls(decibel, tags, rng, clip_db)
         return decibel, tags
+
+
+def cut_edges(
+    decibel: npt.NDArray[np.float32], tags: npt.NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """Return a crop ``(y, x)`` whose scene ends inside: beyond one or two edges is no data."""
+    known = np.ones(tags.shape, bool)
+    for axis in rng.permutation(2)[: rng.integers(1, 3)]:
+        place = int(rng.integers(1, tags.shape[axis] // 2))
+        beyond = slice(None, place) if rng.random() < 0.5 else slice(-place, None)
+        known[(beyond, slice(None)) if axis == 0 else (slice(None), beyond)] = False
+    return np.where(known, decibel, np.float32(np.nan)), np.where(known, tags, np.uint8(IGNORE))
 
 
 class _Pool:

@@ -57,6 +57,7 @@ class TaggerTraining(TrainingSettings):
     hulls: float = 0.0  # share of the crops with water on which simulated ships are laid
     wind: float = 0.0  # share of the crops whose water is roughened
     wind_db: float = 6.0  # by up to so much
+    edges: float = 0.0  # share of the crops in which the scene ends
     remarks: str = ""  # for the card: what a reader of the figures should know
 
 
