@@ -141,7 +141,7 @@ class _Pool:
 
     def __init__(self, items: Sequence[WeakPair], weights: Mapping[str, float]) -> None:
         self._items = items
-        counts = sum(np.bincount(item.tags.ravel(), minlength=256) for item in items)
+        counts = np.sum([np.bincount(item.tags.ravel(), minlength=256) for item in items], axis=0)
         found: dict[str, dict[int, list[npt.NDArray[np.int64]]]] = {}
         for index, item in enumerate(items):
             for code in np.unique(item.tags[item.tags != IGNORE]):
