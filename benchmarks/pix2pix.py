@@ -33,15 +33,15 @@ from sar2opt.errors import PairsError, Sar2optError
 from sar2opt.nets.models import choose_device, choose_precision
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.tiles.engine import count_workers
-from sar2opt.training.baselines import serves, target_of
-from sar2opt.training.evaluate import load_translators
-from sar2opt.training.evaluation import without_nan
-from sar2opt.training.features import load_perception
-from sar2opt.training.judge import Row, judge
-from sar2opt.training.methods import Method, translator_method
-from sar2opt.training.pair_set import read_set
-from sar2opt.training.pairs import Image, Look, Pair, split_of
-from sar2opt.training.tables import markdown, table_of
+from sar2opt.training.judging.baselines import serves, target_of
+from sar2opt.training.judging.evaluate import load_translators
+from sar2opt.training.judging.evaluation import without_nan
+from sar2opt.training.judging.features import load_perception
+from sar2opt.training.judging.judge import Row, judge
+from sar2opt.training.judging.methods import Method, translator_method
+from sar2opt.training.judging.tables import markdown, table_of
+from sar2opt.training.pairs.files import read_set
+from sar2opt.training.pairs.pair import Image, Look, Pair, split_of
 
 TILE, JITTERED = 256, 286
 L1_WEIGHT, RATE, BETAS = 100.0, 2e-4, (0.5, 0.999)

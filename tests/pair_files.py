@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sar2opt.synth import SceneSpec, make_scene
-from sar2opt.training.pairs import Pair, Split
+from sar2opt.training.pairs.pair import Pair, Split
 
 SIDE = 128
 

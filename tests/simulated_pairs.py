@@ -8,8 +8,8 @@ from sar2opt.nets.losses import LUMINANCE
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.sar.radiometry import to_db
 from sar2opt.synth import SceneSpec, make_scene
-from sar2opt.training.pairs import Look, Pair, Split
-from sar2opt.training.sources import level_of
+from sar2opt.training.pairs.pair import Look, Pair, Split
+from sar2opt.training.pairs.sources import level_of
 
 SPLITS: tuple[Split, ...] = ("train", "train", "train", "val", "test")
 

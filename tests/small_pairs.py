@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.pairs import Ground, Image, Look, Pair, Split
+from sar2opt.training.pairs.pair import Ground, Image, Look, Pair, Split
 
 NORM = NormalisationSettings()
 SIDE = 64

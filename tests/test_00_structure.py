@@ -24,13 +24,23 @@ FLOORS = {
     "cli": 8,
     "__main__": 9,
 }  # fmt: skip
+STOREYS = {  # of training
+    "pairs": 1, "loop": 1, "box_mean": 1, "pretrained": 1, "settings": 1,
+    "water": 2,
+    "crops": 3,
+    "tags": 4,
+    "judging": 5,
+    "translation": 6,
+    "cards": 7,
+    "floods": 8, "pack": 8,
+    "recipe": 9,
+}  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 TORCH_ROOMS = {"nets", "training"}
 
 
-def room(module: Path) -> str:
-    parts = module.relative_to(ROOT).with_suffix("").parts
-    return parts[0]
+def parts(module: Path) -> tuple[str, ...]:
+    return module.relative_to(ROOT).with_suffix("").parts
 
 
 def imported(module: Path) -> Iterator[str]:
@@ -47,7 +57,7 @@ def imported(module: Path) -> Iterator[str]:
 def test_imports_run_downwards(module: Path) -> None:
     if module == ROOT / "__init__.py":
         return
-    own = room(module)
+    own = parts(module)[0]
     for name in imported(module):
         if name.startswith("sar2opt."):
             other = name.split(".")[1]
@@ -55,6 +65,21 @@ def test_imports_run_downwards(module: Path) -> None:
                 assert FLOORS[other] < FLOORS[own], f"{own} imports {other}"
         if name.split(".")[0] in ("torch", "timm", "segmentation_models_pytorch"):
             assert own in TORCH_ROOMS, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [module for module in MODULES if parts(module)[0] == "training"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_imports_run_downwards_within_training(module: Path) -> None:
+    own = parts(module)[1]
+    if own == "__init__":
+        return
+    for name in imported(module):
+        if name.startswith("sar2opt.training."):
+            other = name.split(".")[2]
+            assert other == own or STOREYS[other] < STOREYS[own], f"{own} imports {other}"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -12,10 +12,10 @@ from simulated_pairs import simulated_pairs
 from sar2opt.errors import ConfigError
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.evaluate_tags import on_chip_labels
-from sar2opt.training.labels import IGNORE
-from sar2opt.training.pairs import Pair
-from sar2opt.training.tagger import label_by_chip
+from sar2opt.training.pairs.pair import Pair
+from sar2opt.training.tags.chips import IGNORE
+from sar2opt.training.tags.evaluate import on_chip_labels
+from sar2opt.training.tags.weak_labels import label_by_chip
 
 
 def chip(label: str, level: float, split: str = "test") -> Pair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sar2opt.training.class_probabilities import Pixels, calibration_error, fit_temperature
+from sar2opt.training.tags.probabilities import Pixels, calibration_error, fit_temperature
 
 
 def drawn(number: int, shares: tuple[float, ...], sharpened: float) -> Pixels:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sar2opt.training.conformal import (
+from sar2opt.training.judging.conformal import (
     PERCENT,
     PlaceScores,
     coverage,

@@ -11,7 +11,7 @@ from simulated_pairs import simulated_pairs
 from sar2opt.errors import ConfigError
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.crops import AugmentSettings, CropSampler
-from sar2opt.training.pairs import Pair
+from sar2opt.training.pairs.pair import Pair
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from small_pairs import make_pair
 
 from sar2opt.nets.bundle import sha256
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.evaluation_page import choose, middle
-from sar2opt.training.pair_set import write_set
-from sar2opt.training.pairs import Pair
-from sar2opt.training.tables import COLUMNS, cell
+from sar2opt.training.judging.page import choose, middle
+from sar2opt.training.judging.tables import COLUMNS, cell
+from sar2opt.training.pairs.files import write_set
+from sar2opt.training.pairs.pair import Pair
 
 Cli = Callable[..., tuple[int, str, str]]
 NAME = "small-translator"

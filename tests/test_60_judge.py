@@ -9,12 +9,12 @@ import pytest
 from small_pairs import NORM, green_of, make_pair
 
 from sar2opt.errors import PairsError
-from sar2opt.training.baselines import baselines
-from sar2opt.training.calibrate import local_mean, place_scores
-from sar2opt.training.conformal import coverage, fit_quantiles
-from sar2opt.training.features import load_perception
-from sar2opt.training.judge import Row, judge
-from sar2opt.training.pairs import BLOCK, GUARD, Ground, Image, Look, Pair, Split
+from sar2opt.training.judging.baselines import baselines
+from sar2opt.training.judging.calibrate import local_mean, place_scores
+from sar2opt.training.judging.conformal import coverage, fit_quantiles
+from sar2opt.training.judging.features import load_perception
+from sar2opt.training.judging.judge import Row, judge
+from sar2opt.training.pairs.pair import BLOCK, GUARD, Ground, Image, Look, Pair, Split
 
 
 def perfect(sar: Image) -> Image:

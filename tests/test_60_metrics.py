@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from sar2opt.training import metrics
-from sar2opt.training.features import EncoderEye, frechet_distance, load_perception, why_missing
-from sar2opt.training.pairs import Image
+from sar2opt.training.judging import metrics
+from sar2opt.training.judging.features import (
+    EncoderEye,
+    frechet_distance,
+    load_perception,
+    why_missing,
+)
+from sar2opt.training.pairs.pair import Image
 
 SIDE = 128
 EVERYWHERE = np.ones((SIDE, SIDE), bool)

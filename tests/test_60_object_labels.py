@@ -9,10 +9,10 @@ import pytest
 from simulated_pairs import simulated_pairs
 
 from sar2opt.nets.tagger import CLASSES
-from sar2opt.training.labels import IGNORE
-from sar2opt.training.object_labels import SHIP, STRUCTURE, WATER, lay_hulls, with_objects
-from sar2opt.training.student import cut_edges
-from sar2opt.training.tagger import WeakPair
+from sar2opt.training.tags.chips import IGNORE
+from sar2opt.training.tags.object_labels import SHIP, STRUCTURE, WATER, lay_hulls, with_objects
+from sar2opt.training.tags.student import cut_edges
+from sar2opt.training.tags.weak_labels import WeakPair
 
 TOWN = CLASSES.index("built_up")
 

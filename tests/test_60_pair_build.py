@@ -18,11 +18,11 @@ from pyproj import Transformer
 from sar2opt.config import load_config
 from sar2opt.errors import SceneError
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.pair_build import PairsSettings
-from sar2opt.training.pair_set import read_set
-from sar2opt.training.registration import move
-from sar2opt.training.source_settings import SourceSettings
-from sar2opt.training.sources import read_scene_pairs
+from sar2opt.training.pairs.build import PairsSettings
+from sar2opt.training.pairs.files import read_set
+from sar2opt.training.pairs.registration import move
+from sar2opt.training.pairs.source_settings import SourceSettings
+from sar2opt.training.pairs.sources import read_scene_pairs
 
 Cli = Callable[..., tuple[int, str, str]]
 CHIPS = r"""

@@ -10,11 +10,11 @@ from pair_files import chip, landscape
 from scipy import ndimage
 
 from sar2opt.errors import PairsError
-from sar2opt.training.cleaning import CleaningSettings, luminance, why_unfit
-from sar2opt.training.leakage import blank_shared, check_leakage
-from sar2opt.training.likeness import Overlap, equal_pairs, find_overlaps
-from sar2opt.training.pairs import Ground, Pair
-from sar2opt.training.registration import estimate_field, estimate_shift, move, warp
+from sar2opt.training.pairs.cleaning import CleaningSettings, luminance, why_unfit
+from sar2opt.training.pairs.leakage import blank_shared, check_leakage
+from sar2opt.training.pairs.likeness import Overlap, equal_pairs, find_overlaps
+from sar2opt.training.pairs.pair import Ground, Pair
+from sar2opt.training.pairs.registration import estimate_field, estimate_shift, move, warp
 
 LIMITS = CleaningSettings()
 

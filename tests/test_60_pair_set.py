@@ -14,8 +14,8 @@ import rasterio
 from pair_files import chip
 
 from sar2opt.errors import OutputError, PairsError
-from sar2opt.training.pair_set import MANIFEST, read_set, write_set
-from sar2opt.training.pairs import Ground, Pair
+from sar2opt.training.pairs.files import MANIFEST, read_set, write_set
+from sar2opt.training.pairs.pair import Ground, Pair
 
 GROUND = Ground("EPSG:32633", (10.0, 0.0, 500000.0, 0.0, -10.0, 4400000.0))
 FACTS = {"notices": ["Contains modified Copernicus Sentinel data"], "counts": {"kept": 3}}

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sar2opt.errors import ModelError
-from sar2opt.training.evaluate import with_teacher
-from sar2opt.training.features import Perception
-from sar2opt.training.semantics import (
+from sar2opt.training.judging.evaluate import with_teacher
+from sar2opt.training.judging.features import Perception
+from sar2opt.training.judging.semantics import (
     STRIDE,
     agreement,
     agreement_of,
@@ -60,7 +60,7 @@ def test_only_natural_colour_is_shown_to_the_teacher() -> None:
 
 
 def test_a_teacher_comes_back_as_it_was_kept(tmp_path: Path) -> None:
-    from sar2opt.training.tagger import make_teacher
+    from sar2opt.training.tags.teacher import make_teacher
 
     torch.manual_seed(0)
     net = make_teacher().eval().to(memory_format=torch.channels_last)  # as it is trained

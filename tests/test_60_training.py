@@ -22,21 +22,21 @@ from sar2opt.nets.generator import GeneratorSettings
 from sar2opt.nets.losses import texture
 from sar2opt.nets.models import load_model
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training import checkpoint, loop
 from sar2opt.training.cards import About
-from sar2opt.training.checkpoint import read_log, read_state
 from sar2opt.training.crops import CropSampler
+from sar2opt.training.loop import checkpoint, run
+from sar2opt.training.loop.checkpoint import read_log, read_state
 from sar2opt.training.pack import pack_translator
-from sar2opt.training.pairs import Pair
+from sar2opt.training.pairs.pair import Pair
 from sar2opt.training.recipe import train_translator
-from sar2opt.training.translator import (
+from sar2opt.training.translation.paired import (
     Batch,
     LossSettings,
     Painted,
     TranslatorStep,
     TranslatorTraining,
 )
-from sar2opt.training.unpaired import UnpairedStep
+from sar2opt.training.translation.unpaired import UnpairedStep
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +159,9 @@ def test_a_resumed_run_ends_with_the_same_weights(
         original(*arguments)
         raise KeyboardInterrupt
 
-    original = loop.save
+    original = run.save
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save", killed)
+        patch.setattr(run, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             train_translator(settings, chosen, tmp_path / "cut")
     assert read_state(tmp_path / "cut/checkpoint.pt")["step"] == 2
@@ -221,7 +221,7 @@ def test_training_ends_early_when_held_out_places_get_no_better(
     drawn = sampler(pairs, settings)
     step = TranslatorStep(settings, drawn, "cpu")
     scores = iter([3.0, 2.0, 2.5, 2.1, 0.0])
-    loop.train_loop(
+    run.train_loop(
         step, drawn.rng, settings.schedule, tmp_path,
         check=lambda net, number: {"score": next(scores)},
     )  # fmt: skip
@@ -232,7 +232,7 @@ def test_training_ends_early_when_held_out_places_get_no_better(
 SHARED = """
 import sys, torch
 from torch import nn
-from sar2opt.training.parallel import join, leave, own_rank, share_gradients
+from sar2opt.training.loop.parallel import join, leave, own_rank, share_gradients
 join()
 net = nn.Linear(3, 2)
 for parameter in net.parameters():

@@ -10,7 +10,7 @@ from simulated_pairs import simulated_pairs
 
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.crops import AugmentSettings, CropSampler
-from sar2opt.training.pairs import Pair
+from sar2opt.training.pairs.pair import Pair
 from sar2opt.training.water import open_water, roughened
 
 NORM = NormalisationSettings()

@@ -16,8 +16,8 @@ from small_pairs import GROUND, make_pair
 from torch import nn
 
 from sar2opt.errors import PairsError
-from sar2opt.training.pair_set import write_set
-from sar2opt.training.pairs import BLOCK, GUARD
+from sar2opt.training.pairs.files import write_set
+from sar2opt.training.pairs.pair import BLOCK, GUARD
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "pix2pix.py"
 

@@ -66,7 +66,7 @@ def pack_model(
     """Calibrate and judge a checkpoint on held-out places, and pack it as a bundle with a card."""
     from sar2opt.training.cards import About
     from sar2opt.training.pack import pack_translator
-    from sar2opt.training.pair_set import read_set
+    from sar2opt.training.pairs.files import read_set
 
     found = read_set(data)
     about = About(recipe, remarks, found.notices)
@@ -100,7 +100,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Judge a translator on held-out places, beside baselines: a table, a page and a JSON file."""
-    from sar2opt.training.evaluate import evaluate as judge
+    from sar2opt.training.judging.evaluate import evaluate as judge
 
     with bars_of_progress() as progress:
         judge(
@@ -118,7 +118,7 @@ def build_pairs(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier set")] = False,
 ) -> None:
     """Form a clean, split, paired set from scenes and chips, with a report."""
-    from sar2opt.training.pair_build import build_pairs as build
+    from sar2opt.training.pairs.build import build_pairs as build
 
     with bars_of_progress() as progress:
         facts = build(config, data, folder, overwrite=overwrite, progress=progress)

@@ -12,9 +12,10 @@ from sar2opt.nets.card import Card, InputRange
 from sar2opt.nets.generator import Generator
 from sar2opt.nets.layers import STRIDE, find_margin
 from sar2opt.nets.tagger import CLASSES, Tagger
-from sar2opt.training.pairs import SPLITS, Pair
-from sar2opt.training.tagger import TaggerTraining, WeakPair
-from sar2opt.training.translator import TranslatorTraining
+from sar2opt.training.pairs.pair import SPLITS, Pair
+from sar2opt.training.tags.settings import TaggerTraining
+from sar2opt.training.tags.weak_labels import WeakPair
+from sar2opt.training.translation.paired import TranslatorTraining
 
 ENCODER = "Encoder: EfficientNet-lite0, ImageNet weights, Apache-2.0"
 TAGGER_SOURCES = (

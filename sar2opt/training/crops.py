@@ -15,7 +15,7 @@ from sar2opt.config import Settings
 from sar2opt.errors import ConfigError
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.box_mean import box_mean
-from sar2opt.training.pairs import Image, Look, Pair, normalise_db, split_of
+from sar2opt.training.pairs.pair import Image, Look, Pair, normalise_db, split_of
 from sar2opt.training.water import Mask, open_water, roughened
 
 T = TypeVar("T", bound=np.generic)

@@ -27,10 +27,10 @@ from sar2opt.sar.normalise import fit_spread
 from sar2opt.sar.radiometry import to_power
 from sar2opt.training.cards import ENCODER, FLOOD_LIMITS, FLOOD_SOURCES
 from sar2opt.training.crops import turned
-from sar2opt.training.loop import Schedule, train_loop
+from sar2opt.training.loop.run import Schedule, train_loop
 from sar2opt.training.pretrained import load_encoder
 from sar2opt.training.settings import TrainingSettings
-from sar2opt.training.tagger import TagStep
+from sar2opt.training.tags.step import TagStep
 
 CLASSES = ("dry", "flood")
 VALIDATION = 5  # every so many runs, one is held out

@@ -17,23 +17,23 @@ from sar2opt.nets.generator import LOOK_BANDS, SCALE_BANDS, Generator
 from sar2opt.nets.layers import fold_batch_norm
 from sar2opt.nets.models import Translator
 from sar2opt.sar.normalise import NormalisationSettings
-from sar2opt.training.baselines import serves
-from sar2opt.training.calibrate import place_scores
 from sar2opt.training.cards import LEGENDS, About, translator_card
-from sar2opt.training.checkpoint import read_state
-from sar2opt.training.conformal import (
+from sar2opt.training.judging.baselines import serves
+from sar2opt.training.judging.calibrate import place_scores
+from sar2opt.training.judging.conformal import (
     PERCENT,
     PlaceScores,
     coverage_table,
     fit_quantiles,
     half_width,
 )
-from sar2opt.training.failures import draw_failures
-from sar2opt.training.judge import Row, judge
-from sar2opt.training.methods import translator_method, translator_paint
-from sar2opt.training.pairs import Look as LookName
-from sar2opt.training.pairs import Pair, Split, split_of
-from sar2opt.training.translator import LOOKS, TranslatorTraining
+from sar2opt.training.judging.failures import draw_failures
+from sar2opt.training.judging.judge import Row, judge
+from sar2opt.training.judging.methods import translator_method, translator_paint
+from sar2opt.training.loop.checkpoint import read_state
+from sar2opt.training.pairs.pair import Look as LookName
+from sar2opt.training.pairs.pair import Pair, Split, split_of
+from sar2opt.training.translation.paired import LOOKS, TranslatorTraining
 
 RANGE_QUANTILES = (0.05, 0.25, 0.5, 0.95)
 SHOWN = ("psnr", "ssim", "mae", "psnr_8", "ssim_8", "layout", "layout_green_red", "sharpness",

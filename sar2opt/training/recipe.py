@@ -18,42 +18,38 @@ from sar2opt.nets.generator import Generator
 from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.tiles.engine import keep_freed_memory
 from sar2opt.training.cards import About, tagger_card
-from sar2opt.training.checkpoint import CHECKPOINT
-from sar2opt.training.class_probabilities import (
-    calibration_error,
-    draw_pixels,
-    fit_temperature,
-)
 from sar2opt.training.crops import CropSampler
-from sar2opt.training.evaluate_tags import (
+from sar2opt.training.floods import FloodTraining, flood_card, read_floods, train_floods
+from sar2opt.training.judging.methods import net_method
+from sar2opt.training.judging.semantics import save_teacher
+from sar2opt.training.loop.checkpoint import CHECKPOINT
+from sar2opt.training.loop.parallel import is_first, join, leave, own_device, own_rank
+from sar2opt.training.loop.run import train_loop
+from sar2opt.training.pack import pack_translator
+from sar2opt.training.pairs.files import read_set
+from sar2opt.training.pairs.pair import SPLITS, Pair
+from sar2opt.training.pairs.sources import read_pairs
+from sar2opt.training.tags.chips import read_label_chips
+from sar2opt.training.tags.evaluate import (
     merged,
     on_chip_labels,
     on_true_labels,
     on_weak_labels,
     summary,
 )
-from sar2opt.training.floods import FloodTraining, flood_card, read_floods, train_floods
-from sar2opt.training.labels import read_label_chips
-from sar2opt.training.loop import train_loop
-from sar2opt.training.methods import net_method
-from sar2opt.training.object_labels import with_objects
-from sar2opt.training.pack import pack_translator
-from sar2opt.training.pair_set import read_set
-from sar2opt.training.pairs import SPLITS, Pair
-from sar2opt.training.parallel import is_first, join, leave, own_device, own_rank
-from sar2opt.training.semantics import save_teacher
-from sar2opt.training.sources import read_pairs
-from sar2opt.training.student import train_student
-from sar2opt.training.tagger import (
-    TaggerTraining,
-    WeakPair,
-    label_by_chip,
-    label_weakly,
-    train_teacher,
+from sar2opt.training.tags.object_labels import with_objects
+from sar2opt.training.tags.probabilities import (
+    calibration_error,
+    draw_pixels,
+    fit_temperature,
 )
-from sar2opt.training.translator import TranslatorStep, TranslatorTraining
-from sar2opt.training.unpaired import UnpairedStep
-from sar2opt.training.watch import Watcher
+from sar2opt.training.tags.settings import TaggerTraining
+from sar2opt.training.tags.student import train_student
+from sar2opt.training.tags.teacher import train_teacher
+from sar2opt.training.tags.weak_labels import WeakPair, label_by_chip, label_weakly
+from sar2opt.training.translation.paired import TranslatorStep, TranslatorTraining
+from sar2opt.training.translation.unpaired import UnpairedStep
+from sar2opt.training.translation.watch import Watcher
 
 TEACHER = "teacher.safetensors"  # what ``sar2opt evaluate --teacher`` reads
 

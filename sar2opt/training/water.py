@@ -14,7 +14,7 @@ from scipy.ndimage import binary_opening, gaussian_filter, uniform_filter
 
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.box_mean import box_mean
-from sar2opt.training.pairs import Image, Pair
+from sar2opt.training.pairs.pair import Image, Pair
 
 Mask = npt.NDArray[np.bool_]
 

@@ -1,0 +1,1 @@
+"""Figures of generated images on held-out places, always beside the baselines."""

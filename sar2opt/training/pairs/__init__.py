@@ -1,0 +1,1 @@
+"""Sets of pairs: read from scenes and chips, cleaned, registered, split, written, read back."""

@@ -1,0 +1,88 @@
+"""Weak labels of pairs: what the teacher sees in colour, or what a whole chip is said to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from sar2opt.errors import ConfigError
+from sar2opt.nets.tagger import CLASSES
+from sar2opt.training.box_mean import box_mean
+from sar2opt.training.pairs.pair import Pair
+from sar2opt.training.tags.chips import IGNORE, LabelChip, tone_of
+
+TOWN_DB = -2.0  # weak built-up labels darker than this, against the scene's level, are dropped
+WATER_DB = -4.0  # and weak water labels brighter than this
+
+
+@dataclass(frozen=True)
+class WeakPair:
+    """A pair with the teacher's labels ``(y, x)`` on its optical side, 255 where it is unsure."""
+
+    pair: Pair
+    tags: npt.NDArray[np.uint8]
+
+
+def label_weakly(
+    teacher: nn.Module, pairs: Sequence[Pair], chips: Sequence[LabelChip], confidence: float
+) -> list[WeakPair]:
+    """Tag true colour with the teacher, each source in the tone of the chips it learnt from."""
+    goal = tone_of([chip.image for chip in chips])
+    colour = [pair for pair in pairs if pair.look == "natural"]
+    weak = []
+    for source in sorted({pair.source for pair in colour}):
+        own = [pair for pair in colour if pair.source == source]
+        tone = tone_of([pair.optical.astype(np.float32) / 255.0 for pair in own])
+        for pair in own:
+            image = (pair.optical / 255.0 - tone[0][:, None, None]) / tone[1][:, None, None]
+            image = np.clip(image * goal[1][:, None, None] + goal[0][:, None, None], 0, 1)
+            with torch.inference_mode():
+                scores = teacher(torch.from_numpy(image[None].astype(np.float32)))
+            best, tags = torch.softmax(scores, dim=1)[0].max(dim=0)
+            known = (best >= confidence).numpy() & believable(tags.numpy(), pair)
+            weak.append(WeakPair(pair, np.where(known, tags.numpy(), IGNORE).astype(np.uint8)))
+    return weak
+
+
+def label_by_chip(pairs: Sequence[Pair], chip_labels: Mapping[str, str]) -> list[WeakPair]:
+    """Give every pixel of a chip the tag that the chip's label stands for, where it may be so.
+
+    Raises ``ConfigError`` where there is no such tag.
+    """
+    if unknown := sorted(set(chip_labels.values()) - set(CLASSES)):
+        raise ConfigError(f"chip_labels: no tag is called {unknown[0]}: say {', '.join(CLASSES)}")
+    weak = []
+    for pair in pairs:
+        if pair.label in chip_labels:
+            tag = CLASSES.index(chip_labels[pair.label])
+            tags = np.full(pair.decibel.shape, tag, np.uint8)
+            known = believable(tags, pair)
+            if chip_labels[pair.label] != "water":
+                known &= _relative(pair) > WATER_DB  # a wood may have a lake in it
+            weak.append(WeakPair(pair, np.where(known, tags, np.uint8(IGNORE))))
+    return weak
+
+
+def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool_]:
+    """Return where backscatter does not contradict a tag ``(y, x)``.
+
+    Walls and corners make towns bright and smooth water is dark, whatever an optical net makes of
+    brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
+    """
+    relative = _relative(pair)
+    built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
+    dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)
+    agreed: npt.NDArray[np.bool_] = np.isfinite(pair.decibel) & ~dark_town & ~bright_water
+    return agreed
+
+
+def _relative(pair: Pair) -> npt.NDArray[np.float32]:
+    """Return backscatter averaged over 9 x 9 pixels, in dB against the scene's level."""
+    mean = box_mean(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
+    decibel: npt.NDArray[np.float32] = np.float32(10.0) * np.log10(np.maximum(mean, 1e-9))
+    return decibel - np.float32(pair.levels[0])

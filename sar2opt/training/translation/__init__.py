@@ -1,0 +1,1 @@
+"""The translator: trained on pairs or without, and watched while it learns."""
