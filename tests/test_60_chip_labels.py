@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from simulated_pairs import simulated_pairs
 
 from sar2opt.errors import ConfigError
@@ -15,7 +16,8 @@ from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.pairs.pair import Pair
 from sar2opt.training.tags.chips import IGNORE
 from sar2opt.training.tags.evaluate import on_chip_labels
-from sar2opt.training.tags.weak_labels import label_by_chip
+from sar2opt.training.tags.step import partial_loss
+from sar2opt.training.tags.weak_labels import ONE_OF, choices, label_by_chip
 
 
 def chip(label: str, level: float, split: str = "test") -> Pair:
@@ -56,3 +58,26 @@ def test_chips_are_recognised_by_what_covers_them() -> None:
     assert found["resident"] == {"chips": 1, "recognised": 1.0, "others": pytest.approx(0.333)}
     assert found["river"] == {"chips": 1, "recognised": 1.0, "others": 1.0}  # all have the lake
     assert "agriculture" not in found
+
+
+def test_a_chip_may_stand_for_one_of_several_tags() -> None:
+    labels = {"forest": "trees", "gorge": ("trees", "bare"), "river": ("trees", "bare")}
+    wood, gorge = label_by_chip([chip("forest", 0.0), chip("gorge", 0.0)], labels)
+    assert choices(labels) == [("trees", "bare")]
+    assert (gorge.tags[50:, 50:] == ONE_OF).all()
+    assert (gorge.tags[0] == IGNORE).all()
+    assert (wood.tags[50:, 50:] == CLASSES.index("trees")).all()
+
+
+def test_what_a_label_leaves_open_costs_nothing() -> None:
+    logits = torch.zeros(1, 3, 1, 2)
+    logits[0, 1, 0, 0], logits[0, 2, 0, 1] = 50.0, 50.0
+    open_sets, weights = torch.tensor([[True, True, False]]), torch.ones(3)
+    left_open = torch.tensor([[[ONE_OF, IGNORE]]])
+    assert float(partial_loss(logits, left_open, weights, open_sets)) == pytest.approx(0.0)
+    closed = torch.tensor([[[IGNORE, ONE_OF]]])
+    assert float(partial_loss(logits, closed, weights, open_sets)) > 40.0
+    # labels of one tag weigh as in cross-entropy
+    tags, weights = torch.tensor([[[0, 2]]]), torch.tensor([1.0, 2.0, 3.0])
+    usual = torch.nn.functional.cross_entropy(logits, tags, weights)
+    assert float(partial_loss(logits, tags, weights, open_sets)) == pytest.approx(float(usual))

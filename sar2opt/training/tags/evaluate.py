@@ -31,7 +31,7 @@ MERGED = {"water": "water", "trees": "trees", "low_vegetation": "low", "cropland
 
 def confusion(truth: Tags, tags: Tags) -> npt.NDArray[np.int64]:
     """Return pixel counts ``(true class, given class)`` where the truth is known."""
-    known = truth != IGNORE
+    known = truth < len(CLASSES)
     codes = truth[known].astype(int) * len(CLASSES) + tags[known]
     counts: npt.NDArray[np.int64] = np.bincount(codes, minlength=len(CLASSES) ** 2)
     return counts.reshape(len(CLASSES), len(CLASSES))

@@ -28,13 +28,14 @@ WATER, SHIP, STRUCTURE = (CLASSES.index(name) for name in ("water", "ship", "lar
 NEAR, AROUND = 3, 41  # pixels: sides of the windows whose means are compared
 STANDS_OUT_DB, DOUBTFUL_DB = 7.0, 4.0  # above its surroundings; what lies between is not used
 STRONG_DB = 5.0  # of a structure, against the level of the scene
-FEWEST, MOST_SHIP, MOST_STRUCTURE = 4, 150, 600  # pixels of a ship and of a structure
+FEWEST, MOST_SHIP, MOST_STRUCTURE = 4, 500, 600  # pixels of a ship and of a structure
 RING = 4  # pixels around an object that say what it stands on
 
-LONGEST, SHORTEST = 35.0, 3.0  # pixels of a hull
+LONGEST, SHORTEST = 42.0, 3.0  # pixels of a hull
+BEAMS = (4.5, 8.0)  # lengths over widths of hulls
 LEAST_DB, MOST_DB = 8.0, 30.0  # of a hull above the water
 VISIBLE_DB = 3.0  # a pixel of a hull is tagged from here on
-RESPONSE = 0.6  # pixels: standard deviation of the point response
+RESPONSES = (0.6, 1.3)  # pixels: standard deviations of the point response, blooming in it
 SHORE = 6  # pixels from a simulated hull's middle to the shore, at the least
 LEAST_WATER = 400  # pixels of a crop in which hulls are laid
 
@@ -81,7 +82,7 @@ def lay_hulls(
 ) -> tuple[npt.NDArray[np.float32], Tags]:
     """Lay up to three simulated hulls on the water of a crop ``(y, x)``; nothing where it is small.
 
-    A hull is a rectangle of 30 to 350 m whose echo varies from pixel to pixel, seen through the
+    A hull is a rectangle of 30 to 420 m whose echo varies from pixel to pixel, seen through the
     point response; ``clip_db`` is where the product saturates.
     """
     water = (tags == WATER) & np.isfinite(decibel)
@@ -93,7 +94,7 @@ def lay_hulls(
     echo = np.zeros(tags.shape, np.float32)
     for y, x in spots[rng.integers(len(spots), size=rng.integers(1, 4))]:
         echo += _hull(tags.shape, float(y), float(x), rng)
-    echo = ndimage.gaussian_filter(echo, RESPONSE) * water
+    echo = ndimage.gaussian_filter(echo, rng.uniform(*RESPONSES)) * water
     power = np.float32(10.0) ** (decibel / np.float32(10.0)) + level * echo
     laid = np.minimum(np.float32(10.0) * np.log10(power), np.float32(clip_db))
     seen = echo > 10.0 ** (VISIBLE_DB / 10.0)
@@ -107,7 +108,7 @@ def _hull(
 ) -> npt.NDArray[np.float32]:
     """Return the echo ``(y, x)`` of one hull, as a multiple of that of the water."""
     length = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
-    width = max(length / rng.uniform(5.0, 8.0), 1.0)
+    width = max(length / rng.uniform(*BEAMS), 1.0)
     turn = rng.uniform(0.0, np.pi)
     rows, cols = np.indices(shape, dtype=np.float32)
     along = (cols - x) * np.cos(turn) + (rows - y) * np.sin(turn)

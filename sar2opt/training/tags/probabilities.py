@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from sar2opt.nets.tagger import CLASSES
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.pairs.pair import Image
-from sar2opt.training.tags.chips import IGNORE
 from sar2opt.training.tags.weak_labels import WeakPair
 
 MOST, SHARE = 400, 60  # pixels of a pair: at least so many, or one in so many
@@ -39,7 +39,7 @@ def draw_pixels(
     """Draw labelled pixels of pairs, each source, and each label of whole chips, weighing alike."""
     rng, logits, truth, groups = np.random.default_rng(0), [], [], []
     for item in weak:
-        known = np.flatnonzero(item.tags != IGNORE)
+        known = np.flatnonzero(item.tags < len(CLASSES))
         some = rng.choice(known, min(known.size, max(MOST, known.size // SHARE)), replace=False)
         output = scores(item.pair.sar(norm))
         logits.append(output.reshape(len(output), -1)[:, some].T)

@@ -24,8 +24,8 @@ class TaggerTraining(TrainingSettings):
     synthetic_share: float = 0.3  # of the student's crops
     sources: tuple[SourceSettings, ...] = ()
     pairs: Path | None = Field(None, description="a set that 'pairs build' made, beside sources")
-    chip_labels: dict[str, str] = Field(
-        {}, description="label of whole chips: the tag it stands for"
+    chip_labels: dict[str, str | tuple[str, ...]] = Field(
+        {}, description="label of whole chips: the tag, or one of the tags, that it stands for"
     )
     gain_jitter_db: float = 1.0  # stands for calibration
     net: TaggerSettings = TaggerSettings()

@@ -21,7 +21,7 @@ from sar2opt.training.tags.chips import IGNORE
 from sar2opt.training.tags.object_labels import WATER, lay_hulls
 from sar2opt.training.tags.settings import TaggerTraining
 from sar2opt.training.tags.step import TagStep, class_weights
-from sar2opt.training.tags.weak_labels import WeakPair
+from sar2opt.training.tags.weak_labels import WeakPair, choices
 from sar2opt.training.water import roughened
 
 SYNTHETIC = "synthetic"
@@ -30,7 +30,7 @@ GRID = 16  # pixels between the places at which a class is looked for, and 1 for
 SMALL = 200_000  # pixels of a class in all pairs
 OTHER_LEVEL = 0.5  # share of the crops that may be normalised by another level than the source's
 DRAWS = 400  # crops that tell how common each class is
-CLIPS_DB = (6.0, 12.0)  # above the scene's level: where display products saturate
+CLIPS_DB = (4.0, 12.0)  # above the scene's level: where display products saturate
 
 
 def train_student(
@@ -42,11 +42,19 @@ def train_student(
     torch.manual_seed(config.seed)
     net = Tagger(config.net)
     load_encoder(net.net.encoder)
-    step = TagStep(net, config.student, sampler.weights(), sampler.draw, config.seed)
+    step = TagStep(
+        net, config.student, sampler.weights(), sampler.draw, config.seed, open_sets(config)
+    )
     train_loop(step, step.rng, config.student, out / "student", resume=resume)
     average = copy.deepcopy(step.average.net).eval()
     assert isinstance(average, Tagger)
     return average
+
+
+def open_sets(config: TaggerTraining) -> torch.Tensor | None:
+    """Return which classes labels of whole chips leave open, ``(choice, class)``."""
+    sets = choices(config.chip_labels)
+    return torch.tensor([[name in tags for name in CLASSES] for tags in sets]) if sets else None
 
 
 def synthetic_pairs(config: TaggerTraining) -> list[WeakPair]:

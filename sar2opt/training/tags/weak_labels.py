@@ -18,11 +18,12 @@ from sar2opt.training.tags.chips import IGNORE, LabelChip, tone_of
 
 TOWN_DB = -2.0  # weak built-up labels darker than this, against the scene's level, are dropped
 WATER_DB = -4.0  # and weak water labels brighter than this
+ONE_OF = 128  # codes from here on: one of several tags, by their order in ``choices``
 
 
 @dataclass(frozen=True)
 class WeakPair:
-    """A pair with the teacher's labels ``(y, x)`` on its optical side, 255 where it is unsure."""
+    """A pair with weak labels ``(y, x)``: codes of tags or of ``choices``, 255 where unsure."""
 
     pair: Pair
     tags: npt.NDArray[np.uint8]
@@ -49,23 +50,35 @@ def label_weakly(
     return weak
 
 
-def label_by_chip(pairs: Sequence[Pair], chip_labels: Mapping[str, str]) -> list[WeakPair]:
-    """Give every pixel of a chip the tag that the chip's label stands for, where it may be so.
+def label_by_chip(
+    pairs: Sequence[Pair], chip_labels: Mapping[str, str | tuple[str, ...]]
+) -> list[WeakPair]:
+    """Give every pixel of a chip what the chip's label stands for, where it may be so.
 
-    Raises ``ConfigError`` where there is no such tag.
+    That is one tag, or the code of one of several. Raises ``ConfigError`` where there is no such
+    tag.
     """
-    if unknown := sorted(set(chip_labels.values()) - set(CLASSES)):
+    said = [(tag,) if isinstance(tag, str) else tag for tag in chip_labels.values()]
+    if unknown := sorted({name for names in said for name in names} - set(CLASSES)):
         raise ConfigError(f"chip_labels: no tag is called {unknown[0]}: say {', '.join(CLASSES)}")
+    several = choices(chip_labels)
     weak = []
     for pair in pairs:
         if pair.label in chip_labels:
-            tag = CLASSES.index(chip_labels[pair.label])
-            tags = np.full(pair.decibel.shape, tag, np.uint8)
+            tag = chip_labels[pair.label]
+            one = isinstance(tag, str)
+            code = CLASSES.index(tag) if one else ONE_OF + several.index(tuple(tag))
+            tags = np.full(pair.decibel.shape, code, np.uint8)
             known = believable(tags, pair)
-            if chip_labels[pair.label] != "water":
+            if one and tag != "water":
                 known &= _relative(pair) > WATER_DB  # a wood may have a lake in it
             weak.append(WeakPair(pair, np.where(known, tags, np.uint8(IGNORE))))
     return weak
+
+
+def choices(chip_labels: Mapping[str, str | tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the sets of tags that labels of whole chips leave open, each once."""
+    return sorted({tuple(tags) for tags in chip_labels.values() if not isinstance(tags, str)})
 
 
 def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool_]:
