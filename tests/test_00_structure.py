@@ -32,7 +32,7 @@ STOREYS = {  # of training
     "judging": 5,
     "translation": 6,
     "cards": 7,
-    "floods": 8, "pack": 8,
+    "floods": 8, "pack": 8, "pack_tagger": 8,
     "recipe": 9,
 }  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -6,7 +6,6 @@ import copy
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,38 +14,31 @@ from sar2opt.config import load_config
 from sar2opt.errors import ConfigError
 from sar2opt.nets.bundle import round_as_stored, save_bundle
 from sar2opt.nets.generator import Generator
-from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.tiles.engine import keep_freed_memory
-from sar2opt.training.cards import About, tagger_card
+from sar2opt.training.cards import About
 from sar2opt.training.crops import CropSampler
 from sar2opt.training.floods import FloodTraining, flood_card, read_floods, train_floods
-from sar2opt.training.judging.methods import net_method
 from sar2opt.training.judging.semantics import save_teacher
 from sar2opt.training.loop.checkpoint import CHECKPOINT
 from sar2opt.training.loop.parallel import is_first, join, leave, own_device, own_rank
 from sar2opt.training.loop.run import train_loop
 from sar2opt.training.pack import pack_translator
+from sar2opt.training.pack_tagger import pack_tagger
 from sar2opt.training.pairs.files import read_set
-from sar2opt.training.pairs.pair import SPLITS, Pair
+from sar2opt.training.pairs.pair import Pair
 from sar2opt.training.pairs.sources import read_pairs
 from sar2opt.training.tags.chips import read_label_chips
-from sar2opt.training.tags.evaluate import (
-    merged,
-    on_chip_labels,
-    on_true_labels,
-    on_weak_labels,
-    summary,
-)
+from sar2opt.training.tags.infrared import label_by_infrared
 from sar2opt.training.tags.object_labels import with_objects
-from sar2opt.training.tags.probabilities import (
-    calibration_error,
-    draw_pixels,
-    fit_temperature,
-)
 from sar2opt.training.tags.settings import TaggerTraining
 from sar2opt.training.tags.student import train_student
 from sar2opt.training.tags.teacher import train_teacher
-from sar2opt.training.tags.weak_labels import WeakPair, label_by_chip, label_weakly
+from sar2opt.training.tags.weak_labels import (
+    ONE_OF,
+    choices,
+    label_by_chip,
+    label_weakly,
+)
 from sar2opt.training.translation.paired import TranslatorStep, TranslatorTraining
 from sar2opt.training.translation.unpaired import UnpairedStep
 from sar2opt.training.translation.watch import Watcher
@@ -133,46 +125,11 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
     if config.objects:
         weak = [with_objects(item) for item in weak]
     weak += label_by_chip(pairs, config.chip_labels)
+    if config.infrared:
+        weak += label_by_infrared(pairs, config.infrared, ONE_OF + len(choices(config.chip_labels)))
     begun = (out / "student" / "checkpoint.pt").exists()
     net = train_student(config, weak, out, resume=resume and begun)
     return pack_tagger(net, config, config_file.name, pairs, weak, data, out)
-
-
-def pack_tagger(
-    net: Tagger,
-    config: TaggerTraining,
-    file: str,
-    pairs: Sequence[Pair],
-    weak: Sequence[WeakPair],
-    data: Path,
-    out: Path,
-) -> Path:
-    """Make a trained tagger's probabilities honest, judge it and write its bundle."""
-    held_out = {split: [item for item in weak if item.pair.split == split] for split in SPLITS}
-    scores = net_method(net)
-    temperature = fit_temperature(draw_pixels(scores, held_out["val"], config.norm))
-    tested = draw_pixels(scores, held_out["test"], config.norm)
-    true = on_true_labels(scores, data, config.norm)
-    total, names = merged(sum(true.values(), start=np.zeros((len(CLASSES),) * 2, np.int64)))
-    chips_found = on_chip_labels(scores, pairs, config.norm)
-    imaged = [item for item in held_out["test"] if not item.pair.label]
-    figures: dict[str, Any] = {
-        "weak labels, test places": summary(on_weak_labels(scores, imaged, config.norm)),
-        "true labels, chips/terramind, VH, low vegetation and cropland as one": summary(
-            total, names
-        ),
-        **({"labels of whole chips, test places": chips_found} if chips_found else {}),
-        "probabilities against weak labels, test places, sources alike": {
-            "expected_calibration_error": round(calibration_error(tested, temperature), 3)
-        },
-        "true labels, confusion (rows true, columns given)": {
-            name: str(row.tolist()) for name, row in zip(names, total, strict=True)
-        },
-    }
-    card = tagger_card(config, file, net, weak, temperature, figures)
-    path = out / f"{config.name}.safetensors"
-    save_bundle(net, card, path)
-    return path
 
 
 def _flood(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:

@@ -78,6 +78,25 @@ def on_weak_labels(
     return counts
 
 
+def water_iou(
+    scores: Scores, weak: Sequence[WeakPair], norm: NormalisationSettings
+) -> dict[str, float]:
+    """Return how well water is found among all pixels of ``weak`` whose label is known."""
+    both = found = true = 0
+    water = CLASSES.index("water")
+    for item in weak:
+        known = item.tags != IGNORE
+        given = scores(item.pair.sar(norm)).argmax(axis=0)[known] == water
+        told = item.tags[known] == water
+        both += int((given & told).sum())
+        found, true = found + int(given.sum()), true + int(told.sum())
+    return {
+        "iou_water": round(both / max(found + true - both, 1), 3),
+        "precision": round(both / max(found, 1), 3),
+        "recall": round(both / max(true, 1), 3),
+    }
+
+
 def on_chip_labels(
     scores: Scores, pairs: Sequence[Pair], norm: NormalisationSettings
 ) -> dict[str, dict[str, float]]:

@@ -41,6 +41,8 @@ def draw_pixels(
     for item in weak:
         known = np.flatnonzero(item.tags < len(CLASSES))
         some = rng.choice(known, min(known.size, max(MOST, known.size // SHARE)), replace=False)
+        if not known.size:
+            continue
         output = scores(item.pair.sar(norm))
         logits.append(output.reshape(len(output), -1)[:, some].T)
         truth.append(item.tags.ravel()[some])

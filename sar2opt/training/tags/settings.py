@@ -27,6 +27,10 @@ class TaggerTraining(TrainingSettings):
     chip_labels: dict[str, str | tuple[str, ...]] = Field(
         {}, description="label of whole chips: the tag, or one of the tags, that it stands for"
     )
+    infrared: str = Field(
+        "", description="the look of pairs in SWIR, NIR and red, on which water is seen"
+    )
+    speckle: float = 0.0  # share of the crops of that look on which speckle is laid: it is smooth
     gain_jitter_db: float = 1.0  # stands for calibration
     net: TaggerSettings = TaggerSettings()
     weights: dict[str, float] = Field({}, description="how often each source is drawn; else 1")

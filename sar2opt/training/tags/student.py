@@ -13,11 +13,13 @@ import torch
 from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.sar.radiometry import to_db
 from sar2opt.synth import sample_pair
+from sar2opt.synth.speckle import draw_speckle
 from sar2opt.training.crops import turned
 from sar2opt.training.loop.run import train_loop
 from sar2opt.training.pairs.pair import Pair, normalise_db
 from sar2opt.training.pretrained import load_encoder
 from sar2opt.training.tags.chips import IGNORE
+from sar2opt.training.tags.infrared import OPEN
 from sar2opt.training.tags.object_labels import WATER, lay_hulls
 from sar2opt.training.tags.settings import TaggerTraining
 from sar2opt.training.tags.step import TagStep, class_weights
@@ -30,6 +32,7 @@ GRID = 16  # pixels between the places at which a class is looked for, and 1 for
 SMALL = 200_000  # pixels of a class in all pairs
 OTHER_LEVEL = 0.5  # share of the crops that may be normalised by another level than the source's
 DRAWS = 400  # crops that tell how common each class is
+LOOKS, GRAIN = (3.0, 12.0), 0.6  # of speckle that is laid on what is smooth
 CLIPS_DB = (4.0, 12.0)  # above the scene's level: where display products saturate
 
 
@@ -52,8 +55,8 @@ def train_student(
 
 
 def open_sets(config: TaggerTraining) -> torch.Tensor | None:
-    """Return which classes labels of whole chips leave open, ``(choice, class)``."""
-    sets = choices(config.chip_labels)
+    """Return which classes the labels that are no tag leave open, ``(label, class)``."""
+    sets = [*choices(config.chip_labels), *(OPEN if config.infrared else ())]
     return torch.tensor([[name in tags for name in CLASSES] for tags in sets]) if sets else None
 
 
@@ -105,7 +108,7 @@ class BalancedCrops:
         levels = item.pair.levels
         level = levels[rng.integers(len(levels)) if rng.random() < OTHER_LEVEL else 0]
         level += rng.normal(0.0, config.gain_jitter_db)
-        decibel, tags = self._at_sea(item, window, rng)
+        decibel, tags = self._varied(item, window, rng)
         if rng.random() < config.edges:
             decibel, tags = cut_edges(decibel, tags, rng)
         sar = normalise_db(decibel, level, config.norm)
@@ -120,14 +123,17 @@ class BalancedCrops:
         rng = np.random.default_rng(self.config.seed)
         return class_weights([self.draw(rng)[1] for _ in range(DRAWS)], len(CLASSES))
 
-    def _at_sea(
+    def _varied(
         self, item: WeakPair, window: tuple[slice, slice], rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-        """Return decibels and tags of a crop, its water roughened by wind and with ships on it."""
+        """Return decibels and tags of a crop, its water rough from wind and with ships on it."""
         config = self.config
         decibel, tags = item.pair.decibel[window].astype(np.float32), item.tags[window]
         if rng.random() < config.wind:
             decibel = roughened(decibel, tags == WATER, rng.uniform(0.0, config.wind_db))
+        if item.pair.look == config.infrared and rng.random() < config.speckle:
+            drawn = draw_speckle(rng, decibel.shape, rng.uniform(*LOOKS), GRAIN)
+            decibel += to_db(np.maximum(drawn, np.float32(1e-3)))
         if rng.random() < config.hulls:
             clip_db = item.pair.levels[0] + rng.uniform(*CLIPS_DB)
             decibel, tags = lay_hulls(decibel, tags, rng, clip_db)

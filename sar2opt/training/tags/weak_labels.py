@@ -71,7 +71,7 @@ def label_by_chip(
             tags = np.full(pair.decibel.shape, code, np.uint8)
             known = believable(tags, pair)
             if one and tag != "water":
-                known &= _relative(pair) > WATER_DB  # a wood may have a lake in it
+                known &= backscatter_near(pair) > WATER_DB  # a wood may have a lake in it
             weak.append(WeakPair(pair, np.where(known, tags, np.uint8(IGNORE))))
     return weak
 
@@ -87,15 +87,15 @@ def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool
     Walls and corners make towns bright and smooth water is dark, whatever an optical net makes of
     brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
     """
-    relative = _relative(pair)
+    relative = backscatter_near(pair)
     built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
     dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)
     agreed: npt.NDArray[np.bool_] = np.isfinite(pair.decibel) & ~dark_town & ~bright_water
     return agreed
 
 
-def _relative(pair: Pair) -> npt.NDArray[np.float32]:
-    """Return backscatter averaged over 9 x 9 pixels, in dB against the scene's level."""
+def backscatter_near(pair: Pair) -> npt.NDArray[np.float32]:
+    """Return backscatter averaged over 9 x 9 pixels ``(y, x)``, in dB against the scene's level."""
     mean = box_mean(10.0 ** (pair.decibel.astype(np.float32) / 10.0), 9)
     decibel: npt.NDArray[np.float32] = np.float32(10.0) * np.log10(np.maximum(mean, 1e-9))
     return decibel - np.float32(pair.levels[0])
