@@ -9,6 +9,7 @@
     python benchmarks/overlay.py ships FOLDER     # FOLDER/ID_sar.jpg, ID_mask.png
     python benchmarks/overlay.py planted FOLDER   # makes its scenes in FOLDER
     python benchmarks/overlay.py anchored SCENE   # SCENE = los_angeles_west: ships counted by eye
+    python benchmarks/overlay.py tags FOLDER      # FOLDER/chips/terramind; a pair set in pairs/
     python benchmarks/overlay.py million FOLDER   # makes its raster in FOLDER
 
 Everything runs with the settings that ``sar2opt run --before`` has by default; nothing is set for
@@ -30,6 +31,7 @@ import overlay_bright
 import overlay_joint
 import overlay_objects
 import overlay_planted
+import overlay_tags
 from PIL import Image
 from scipy.ndimage import label, uniform_filter
 
@@ -284,6 +286,7 @@ PARTS: dict[str, Callable[[Path], None]] = {
     **overlay_joint.PARTS,
     **overlay_objects.PARTS,
     **overlay_planted.PARTS,
+    **overlay_tags.PARTS,
 }
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -139,16 +139,22 @@ def on_true_labels(
     scores: Scores, root: Path, norm: NormalisationSettings
 ) -> dict[str, npt.NDArray[np.int64]]:
     """Return the confusion on each of the ``chips/terramind`` below ``root``, from their VH."""
+    return {
+        name: confusion(truth, scores(sar).argmax(axis=0).astype(np.uint8))
+        for name, sar, truth in read_true_labels(root, norm)
+    }
+
+
+def read_true_labels(
+    root: Path, norm: NormalisationSettings
+) -> Iterator[tuple[str, npt.NDArray[np.float32], Tags]]:
+    """Yield name, normalised VH ``(y, x)`` and tags of each of the ``chips/terramind``."""
     codes = np.full(256, IGNORE, np.uint8)
     for code, tag in TERRAMIND.items():
         codes[code] = CLASSES.index(tag)
-    found = {}
     for path in sorted((root / "chips/terramind").glob("*_S1RTC.tif")):
         with rasterio.open(path) as chip:
             power = to_power(chip.read(2), "dB")
         with rasterio.open(path.with_name(path.name.replace("S1RTC", "LULC"))) as labels:
             truth = codes[np.minimum(labels.read(1), 255)]
-        sar = fit_normalisation(power, norm)(power)
-        tags = scores(sar).argmax(axis=0).astype(np.uint8)
-        found[path.name.removesuffix("_S1RTC.tif")] = confusion(truth, tags)
-    return found
+        yield path.name.removesuffix("_S1RTC.tif"), fit_normalisation(power, norm)(power), truth
