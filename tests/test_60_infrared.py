@@ -6,17 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from simulated_pairs import simulated_pairs
 
-from sar2opt.nets.tagger import CLASSES
+from sar2opt.nets.tagger import CLASSES, COVERS
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.pairs.pair import Pair
-from sar2opt.training.tags.chips import IGNORE
+from sar2opt.training.tags.chips import IGNORE, LabelChip
 from sar2opt.training.tags.evaluate import water_iou
-from sar2opt.training.tags.infrared import DRY, LEAVES, label_by_infrared
+from sar2opt.training.tags.infrared import label_by_infrared
 from sar2opt.training.tags.settings import TaggerTraining
 from sar2opt.training.tags.student import open_sets
-from sar2opt.training.tags.weak_labels import ONE_OF
+from sar2opt.training.tags.weak_labels import DRY, IS_DRY, IS_GREEN, LEAVES, label_weakly
 
 WATER = CLASSES.index("water")
 GROUND = {
@@ -41,14 +42,13 @@ def picture() -> Pair:
 def test_water_has_its_tag_and_other_ground_leaves_some_open() -> None:
     (weak,) = label_by_infrared([picture()], "vivid")
     assert (weak.tags[10:30, 10:30] == WATER).all()
-    assert (weak.tags[10:30, 50:70] == ONE_OF + 1).all()  # leaves
-    assert (weak.tags[50:70, 10:70] == ONE_OF).all()  # dry
+    assert (weak.tags[10:30, 50:70] == IS_GREEN).all()  # leaves
+    assert (weak.tags[50:70, 10:70] == IS_DRY).all()  # dry
     config = TaggerTraining(infrared="vivid", chip_labels={"gorge": ("trees", "bare")})
     sets = open_sets(config)
-    assert sets is not None
     assert sets.shape == (3, len(CLASSES))
     assert [[CLASSES[i] for i in np.flatnonzero(row)] for row in sets.numpy()] == [
-        ["trees", "bare"], list(DRY), list(LEAVES)
+        list(DRY), list(LEAVES), ["trees", "bare"]
     ]  # fmt: skip
 
 
@@ -73,3 +73,17 @@ def test_water_is_counted_where_labels_are_known() -> None:
     found = water_iou(scores, weak, NormalisationSettings())
     assert found["recall"] == 1.0
     assert 0.4 < found["iou_water"] == found["precision"] < 0.55
+
+
+def test_a_town_that_the_radar_sees_dark_is_known_to_be_dry() -> None:
+    class Town(torch.nn.Module):
+        def forward(self, image: Any) -> Any:
+            logits = torch.zeros(1, len(COVERS), *image.shape[2:])
+            logits[:, COVERS.index("built_up")] = 9.0
+            return logits
+
+    pair = replace(picture(), look="natural")
+    chip = LabelChip(np.full((3, 8, 8), 0.5, np.float32), np.zeros((8, 8), np.uint8), "a", "sim")
+    (weak,) = label_weakly(Town(), [pair], [chip], confidence=0.7)
+    assert (weak.tags[5:30, 5:30] == IS_DRY).all()
+    assert (weak.tags[50:, 50:] == CLASSES.index("built_up")).all()

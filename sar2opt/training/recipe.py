@@ -34,8 +34,6 @@ from sar2opt.training.tags.settings import TaggerTraining
 from sar2opt.training.tags.student import train_student
 from sar2opt.training.tags.teacher import train_teacher
 from sar2opt.training.tags.weak_labels import (
-    ONE_OF,
-    choices,
     label_by_chip,
     label_weakly,
 )
@@ -126,7 +124,7 @@ def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str)
         weak = [with_objects(item) for item in weak]
     weak += label_by_chip(pairs, config.chip_labels)
     if config.infrared:
-        weak += label_by_infrared(pairs, config.infrared, ONE_OF + len(choices(config.chip_labels)))
+        weak += label_by_infrared(pairs, config.infrared)
     begun = (out / "student" / "checkpoint.pt").exists()
     net = train_student(config, weak, out, resume=resume and begun)
     return pack_tagger(net, config, config_file.name, pairs, weak, data, out)

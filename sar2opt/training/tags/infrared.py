@@ -16,23 +16,23 @@ import numpy.typing as npt
 from sar2opt.nets.tagger import CLASSES
 from sar2opt.training.pairs.pair import Pair
 from sar2opt.training.tags.chips import IGNORE
-from sar2opt.training.tags.weak_labels import ONE_OF, WeakPair, backscatter_near, believable
+from sar2opt.training.tags.weak_labels import (
+    IS_DRY,
+    IS_GREEN,
+    WeakPair,
+    backscatter_near,
+    believable,
+)
 
 DARK_NIR, DARK_SWIR = 55, 40  # grey levels of water, at the most
 BLUE = 0.8  # of its short-wave infrared is in its red, at the least: burnt ground has less
 DRY_NIR, DRY_SWIR = 70, 60  # ground that is no water has one of them, at the least
 GREEN = 1.3  # times its short-wave infrared is the near infrared of leaves
 DOUBTFUL_DB = -6.0  # dry ground so dark to the radar may have been wet on that day
-DRY = tuple(name for name in CLASSES if name not in ("water", "ship"))
-LEAVES = ("trees", "low_vegetation", "cropland")
-OPEN = (DRY, LEAVES)  # what the labels leave open
 
 
-def label_by_infrared(pairs: Sequence[Pair], look: str, first: int = ONE_OF) -> list[WeakPair]:
-    """Tag water, and what is dry or green without saying more, on the pairs of a look.
-
-    ``first`` is the code that stands for ``DRY``; the next one stands for ``LEAVES``.
-    """
+def label_by_infrared(pairs: Sequence[Pair], look: str) -> list[WeakPair]:
+    """Tag water, and what is dry or green without saying more, on the pairs of a look."""
     weak = []
     for pair in pairs:
         if pair.look == look:
@@ -42,7 +42,7 @@ def label_by_infrared(pairs: Sequence[Pair], look: str, first: int = ONE_OF) -> 
             green = dry & (nir > DRY_NIR) & (nir > GREEN * swir)
             tags: npt.NDArray[np.uint8] = np.select(
                 [dark, green, dry],
-                [np.uint8(CLASSES.index("water")), np.uint8(first + 1), np.uint8(first)],
+                [np.uint8(CLASSES.index("water")), np.uint8(IS_GREEN), np.uint8(IS_DRY)],
                 np.uint8(IGNORE),
             )
             known = believable(tags, pair) & (dark | (backscatter_near(pair) > DOUBTFUL_DB))

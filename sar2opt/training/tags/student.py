@@ -19,7 +19,6 @@ from sar2opt.training.loop.run import train_loop
 from sar2opt.training.pairs.pair import Pair, normalise_db
 from sar2opt.training.pretrained import load_encoder
 from sar2opt.training.tags.chips import IGNORE
-from sar2opt.training.tags.infrared import OPEN
 from sar2opt.training.tags.object_labels import WATER, lay_hulls
 from sar2opt.training.tags.settings import TaggerTraining
 from sar2opt.training.tags.step import TagStep, class_weights
@@ -54,10 +53,10 @@ def train_student(
     return average
 
 
-def open_sets(config: TaggerTraining) -> torch.Tensor | None:
+def open_sets(config: TaggerTraining) -> torch.Tensor:
     """Return which classes the labels that are no tag leave open, ``(label, class)``."""
-    sets = [*choices(config.chip_labels), *(OPEN if config.infrared else ())]
-    return torch.tensor([[name in tags for name in CLASSES] for tags in sets]) if sets else None
+    sets = choices(config.chip_labels)
+    return torch.tensor([[name in tags for name in CLASSES] for tags in sets])
 
 
 def synthetic_pairs(config: TaggerTraining) -> list[WeakPair]:

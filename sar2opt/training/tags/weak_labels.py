@@ -19,6 +19,9 @@ from sar2opt.training.tags.chips import IGNORE, LabelChip, tone_of
 TOWN_DB = -2.0  # weak built-up labels darker than this, against the scene's level, are dropped
 WATER_DB = -4.0  # and weak water labels brighter than this
 ONE_OF = 128  # codes from here on: one of several tags, by their order in ``choices``
+DRY = tuple(name for name in CLASSES if name not in ("water", "ship"))
+LEAVES = ("trees", "low_vegetation", "cropland")
+IS_DRY, IS_GREEN = ONE_OF, ONE_OF + 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,10 @@ class WeakPair:
 def label_weakly(
     teacher: nn.Module, pairs: Sequence[Pair], chips: Sequence[LabelChip], confidence: float
 ) -> list[WeakPair]:
-    """Tag true colour with the teacher, each source in the tone of the chips it learnt from."""
+    """Tag true colour with the teacher, each source in the tone of the chips it learnt from.
+
+    Towns that the radar sees dark, as runways are, have the label that they are dry.
+    """
     goal = tone_of([chip.image for chip in chips])
     colour = [pair for pair in pairs if pair.look == "natural"]
     weak = []
@@ -45,8 +51,11 @@ def label_weakly(
             with torch.inference_mode():
                 scores = teacher(torch.from_numpy(image[None].astype(np.float32)))
             best, tags = torch.softmax(scores, dim=1)[0].max(dim=0)
-            known = (best >= confidence).numpy() & believable(tags.numpy(), pair)
-            weak.append(WeakPair(pair, np.where(known, tags.numpy(), IGNORE).astype(np.uint8)))
+            sure = (best >= confidence).numpy() & np.isfinite(pair.decibel)
+            dark = tags.numpy() == CLASSES.index("built_up")
+            told = np.where(believable(tags.numpy(), pair), tags.numpy(), IGNORE)
+            told = np.where(dark & (told == IGNORE), IS_DRY, told)
+            weak.append(WeakPair(pair, np.where(sure, told, IGNORE).astype(np.uint8)))
     return weak
 
 
@@ -77,8 +86,9 @@ def label_by_chip(
 
 
 def choices(chip_labels: Mapping[str, str | tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Return the sets of tags that labels of whole chips leave open, each once."""
-    return sorted({tuple(tags) for tags in chip_labels.values() if not isinstance(tags, str)})
+    """Return the sets of tags that labels leave open: two for all, then those of chips."""
+    said = {tuple(tags) for tags in chip_labels.values() if not isinstance(tags, str)}
+    return [DRY, LEAVES, *sorted(said - {DRY, LEAVES})]
 
 
 def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool_]:
