@@ -5,6 +5,7 @@
     python benchmarks/overlay.py joint FOLDER     # as series, VV and VH together
     python benchmarks/overlay.py floods FOLDER    # FOLDER/ID_before.jpg, ID_after.jpg, ID_mask.png
     python benchmarks/overlay.py clutter SCENE    # simulated clutter; SCENE = los_angeles_west
+    python benchmarks/overlay.py ordered FOLDER   # all simulated
     python benchmarks/overlay.py sea FOLDER       # as series
     python benchmarks/overlay.py ships FOLDER     # FOLDER/ID_sar.jpg, ID_mask.png
     python benchmarks/overlay.py planted FOLDER   # makes its scenes in FOLDER
@@ -30,6 +31,7 @@ import overlay_anchored
 import overlay_bright
 import overlay_joint
 import overlay_objects
+import overlay_ordered
 import overlay_planted
 import overlay_tags
 from PIL import Image
@@ -285,6 +287,7 @@ PARTS: dict[str, Callable[[Path], None]] = {
     **overlay_anchored.PARTS,
     **overlay_joint.PARTS,
     **overlay_objects.PARTS,
+    **overlay_ordered.PARTS,
     **overlay_planted.PARTS,
     **overlay_tags.PARTS,
 }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Despeckle = Literal["none", "boxcar", "lee", "refined-lee", "lee-sigma", "frost", "gamma-map"]
 DESPECKLE: tuple[str, ...] = get_args(Despeckle)
 Clutter = Literal["auto", "gamma", "k", "lognormal", "weibull"]
+Detector = Literal["cell-averaging", "ordered-statistic"]
 Scale = Literal["auto", "power", "amplitude", "dB", "display-amplitude", "display-dB"]
 
 
@@ -125,24 +126,30 @@ class AnomalySettings(Settings):
     """What is flagged."""
 
     false_alarm: float = Field(
-        1e-7, gt=0, lt=0.1, description="CA-CFAR: false-alarm probability per background pixel"
+        1e-7, gt=0, lt=0.1, description="CFAR: false-alarm probability per background pixel"
     )
-    guard: int = Field(9, ge=1, description="CA-CFAR: half side of the guard window, pixels")
+    detector: Detector = Field(
+        "cell-averaging",
+        description="CFAR: what a pixel is held against: cell-averaging (the mean of the ring "
+        "around it) or ordered-statistic (the value that 3/4 of the ring lie below: for crowded "
+        "ground, several times slower)",
+    )
+    guard: int = Field(9, ge=1, description="CFAR: half side of the guard window, pixels")
     background: int = Field(
-        20, ge=2, description="CA-CFAR: half side of the background window, pixels"
+        20, ge=2, description="CFAR: half side of the background window, pixels"
     )
     dark_db: float = Field(
-        5.0, description="CA-CFAR: background must lie this far below the scene's level, dB"
+        5.0, description="CFAR: background must lie this far below the scene's level, dB"
     )
     even_db: float = Field(
         1.5,
         ge=0,
-        description="CA-CFAR: a scene whose spread exceeds that of speckle by no more than this, "
+        description="CFAR: a scene whose spread exceeds that of speckle by no more than this, "
         "as open sea, is looked at as a whole, dB",
     )
     clutter: Clutter = Field(
         "auto",
-        description="CA-CFAR: law of the background, fitted to the scene: auto (the one that fits "
+        description="CFAR: law of the background, fitted to the scene: auto (the one that fits "
         "best), gamma, k, lognormal, weibull",
     )
     min_pixels: int = Field(3, ge=1, description="smaller bright targets are not reported")

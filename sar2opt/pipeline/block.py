@@ -24,7 +24,6 @@ from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
 from sar2opt.sar.change_joint import JointTest
-from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
 from sar2opt.sar.power_codes import encode_power
@@ -173,13 +172,7 @@ class BlockJob:
     def _bright(self, cfar: Cfar, power: Power, block: Window, outer: Window) -> Bytes:
         settings = self.config.anomalies
         reach = block.grown(settings.background)
-        ratio = ca_cfar(
-            power[reach.within(outer)],
-            guard=settings.guard,
-            background=settings.background,
-            factor=cfar.factor,
-            background_max=cfar.background_max,
-        )
+        ratio = cfar(power[reach.within(outer)], settings)
         return encode_ratio(ratio[block.within(reach)])[None]
 
     def _change(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from sar2opt.config import AnomalySettings, RunConfig
 from sar2opt.pipeline.earlier import looks_of
-from sar2opt.sar.clutter import ca_cfar_factor, ca_cfar_tail, ring_cells
+from sar2opt.sar.clutter import ca_cfar, ca_cfar_factor, ca_cfar_tail, ring_cells
 from sar2opt.sar.clutter_fit import FEWEST, ClutterFit, clutter_ratios, fit_clutter
 from sar2opt.sar.clutter_laws import LAWS, Law
 from sar2opt.sar.ground import Ground, find_ground
 from sar2opt.sar.normalise import Normalisation
+from sar2opt.sar.ordered_statistic import RANK, os_cfar, os_cfar_factor, os_cfar_tail
 from sar2opt.tiles.sample import Sampled, sample_patches
 
 _NAMES = {"gamma": "gamma", "k": "K", "lognormal": "lognormal", "weibull": "Weibull"}
@@ -27,14 +29,29 @@ class Cfar:
     background_max: float  # linear power
     looks: float  # of the gamma clutter that is assumed where no law is fitted
     cells: int  # of the ring
+    ordered: bool = False  # held against the ring's ordered statistic, not its mean
     law: Law | None = field(default=None, repr=False)  # pixels do not depend on it
     sentences: tuple[str, ...] = field(default=(), repr=False)  # nor on them
 
     def tail(self, ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the probability that clutter exceeds a ratio of pixel to ring mean."""
-        if self.law is None:
-            return ca_cfar_tail(ratio, self.looks, self.cells)
-        return self.law.tail(ratio)
+        """Return the probability that clutter exceeds a ratio of pixel to its ring."""
+        if self.law is not None:
+            return self.law.tail(ratio)
+        tail = os_cfar_tail if self.ordered else ca_cfar_tail
+        return tail(ratio, self.looks, self.cells)
+
+    def __call__(
+        self, power: npt.NDArray[np.float32], settings: AnomalySettings
+    ) -> npt.NDArray[np.float32]:
+        """Return how far each pixel ``(y, x)`` stands above its threshold, NaN where not tested."""
+        detect = os_cfar if self.ordered else ca_cfar
+        return detect(
+            power,
+            guard=settings.guard,
+            background=settings.background,
+            factor=self.factor,
+            background_max=self.background_max,
+        )
 
 
 def plan_cfar(
@@ -50,13 +67,15 @@ def plan_cfar(
     ground = find_ground(norm, quantile, looks, dark_db=settings.dark_db, even_db=settings.even_db)
     background_max = float(10 ** (ground.highest_db / 10))
     cells = ring_cells(settings.guard, settings.background)
-    factor = ca_cfar_factor(settings.false_alarm, looks, cells)
+    ordered = settings.detector == "ordered-statistic"
+    factor = (os_cfar_factor if ordered else ca_cfar_factor)(settings.false_alarm, looks, cells)
     ratios = clutter_ratios(
         sample_patches(whole.band(band), whole.windows(band), background_max),
         guard=settings.guard,
         background=settings.background,
         factor=factor,
         background_max=background_max,
+        detect=partial(os_cfar, exact=True) if ordered else ca_cfar,
     )
     names = LAWS if settings.clutter == "auto" else (settings.clutter,)
     fit, independent = fit_clutter(ratios, settings.background, names)
@@ -73,7 +92,8 @@ def plan_cfar(
         factor = round(fit.law.factor(settings.false_alarm), 3)
         clutter = _taken(fit, settings)
     sentences = tuple(_sentences(settings, ground, clutter, factor))
-    return Cfar(factor, background_max, looks, cells, fit.law if fit else None, sentences)
+    law = fit.law if fit else None
+    return Cfar(factor, background_max, looks, cells, ordered, law, sentences)
 
 
 def _taken(fit: ClutterFit, settings: AnomalySettings) -> str:
@@ -97,8 +117,9 @@ def _sentences(settings: AnomalySettings, ground: Ground, clutter: str, factor: 
             f"for up to it the scene is one even surface, as open sea is: it spreads over "
             f"{ground.spread_db:.1f} dB, and speckle alone over {ground.speckle_db:.1f} dB"
         )
+    held = f" (what {RANK:.0%} of it lie below)" if settings.detector == "ordered-statistic" else ""
     bright = (
-        f"bright targets: {factor:.3g} times their background or more, for a false-alarm "
+        f"bright targets: {factor:.3g} times their background{held} or more, for a false-alarm "
         f"probability of {settings.false_alarm:g} a pixel, looked for {where}"
     )
     sentences = [bright, f"the clutter around bright targets is taken for {clutter}"]

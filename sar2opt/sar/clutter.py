@@ -29,7 +29,7 @@ from sar2opt.errors import ConfigError
 # above, in steps of 2^46, the number of the cells.
 _CELL_BITS = 30
 _POWER_BITS = 46
-_CELLS_MAX = 1 << (_POWER_BITS - _CELL_BITS)
+CELLS_MAX = 1 << (_POWER_BITS - _CELL_BITS)
 
 
 def ring_cells(guard: int, background: int) -> int:
@@ -96,16 +96,16 @@ def ca_cfar(
     Raises ``ConfigError`` when an argument is out of range.
     """
     cells = ring_cells(guard, background)
-    if not 0 <= guard < background or cells > _CELLS_MAX:
+    if not 0 <= guard < background or cells > CELLS_MAX:
         raise ConfigError(
             f"CA-CFAR: guard ({guard}) must be smaller than background ({background}), "
-            f"and the ring of {cells} pixels no larger than {_CELLS_MAX}"
+            f"and the ring of {cells} pixels no larger than {CELLS_MAX}"
         )
     ceiling = factor * background_max
     if not (0 < ceiling < np.inf and factor > 0):
         raise ConfigError("CA-CFAR: factor and background_max must be positive and finite")
     step = ceiling / (1 << _CELL_BITS)
-    ring = _ring_sums(_cells(power, ceiling, step, background), guard, background)
+    ring = ring_sums(_cells(power, ceiling, step, background), guard, background)
     count = ring >> np.uint64(_POWER_BITS)
     ring &= np.uint64((1 << _POWER_BITS) - 1)
     mean = ring * step
@@ -134,9 +134,7 @@ def _cells(
     return cells
 
 
-def _ring_sums(
-    cells: npt.NDArray[np.uint64], guard: int, background: int
-) -> npt.NDArray[np.uint64]:
+def ring_sums(cells: npt.NDArray[np.uint64], guard: int, background: int) -> npt.NDArray[np.uint64]:
     """Sum the ring around each pixel that is ``background`` or more from the edge of ``cells``.
 
     Summed-area table (Crow, SIGGRAPH 1984). The table may overflow: integers wrap around, and

@@ -17,6 +17,7 @@ of looks, the texture of the ground and the correlation of neighbours do to that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import exp, inf, isfinite, log
 from typing import Any
@@ -66,16 +67,18 @@ def clutter_ratios(
     background: int,
     factor: float,
     background_max: float,
+    detect: Callable[..., npt.NDArray[np.float32]] = ca_cfar,
 ) -> Floats:
     """Return pixel over ring mean where ``windows`` ``(window, y, x)`` show dark ground.
 
-    ``windows`` is linear power, NaN where no data; a ring never reaches into the next one. Dark
-    ground is what ``ca_cfar``, with the same settings, tests, and all of whose ring it tests: no
-    shores. Elsewhere the result, of the same shape, is NaN.
+    Or pixel over what else ``detect`` holds it against. ``windows`` is linear power, NaN where no
+    data; a ring never reaches into the next one. Dark ground is what the detector, with the same
+    settings, tests, and all of whose ring it tests: no shores. Elsewhere the result, of the same
+    shape, is NaN.
     """
     found = np.full(windows.shape, np.nan)
     for power, ratio in zip(windows, found, strict=True):
-        ratio[...] = factor * ca_cfar(
+        ratio[...] = factor * detect(
             power, guard=guard, background=background, factor=factor, background_max=background_max
         )
         inner = minimum_filter(np.isfinite(ratio), size=2 * background + 1)
