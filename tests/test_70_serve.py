@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pystac
 import pytest
 from PIL import Image
 from planted import Case
-from served import EARLIER, two_dates
+from served import EARLIER, HOST
 
 pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
 
@@ -35,18 +35,6 @@ from sar2opt.serve.png import png
 from sar2opt.serve.readers import OpenRasters
 
 LAYERS = ("optical", "sar", "tags", "trust", "veil")
-HOST = "http://127.0.0.1"
-
-
-@pytest.fixture(scope="module")
-def out(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return two_dates(utm, tmp_path_factory.mktemp("served"))
-
-
-@pytest.fixture(scope="module")
-def client(out: Path) -> Iterator[TestClient]:
-    with TestClient(make_app(out), base_url=HOST) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

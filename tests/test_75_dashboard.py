@@ -14,7 +14,7 @@ import pytest
 from browser import CHROMIUM, chromium
 from PIL import Image
 from planted import Case
-from served import server, two_dates
+from served import server
 
 pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
 pytest.importorskip("playwright.sync_api", reason="pip install playwright")
@@ -25,8 +25,8 @@ PLANTED = "scene=planted"
 
 
 @pytest.fixture(scope="module")
-def address(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(two_dates(utm, tmp_path_factory.mktemp("dashboard"))) as one:
+def address(out: Path) -> Iterator[str]:
+    with server(out) as one:
         yield one
 
 
