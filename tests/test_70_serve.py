@@ -531,6 +531,21 @@ def test_another_name_of_the_server_is_refused(out: Path) -> None:
         assert client.get("/products.json").status_code == 400
 
 
+def test_browsers_keep_the_library_under_its_version_and_ask_for_the_rest(
+    client: TestClient,
+) -> None:
+    page, maps = client.get("/"), client.get("/js/maps.js")
+    assert page.headers["cache-control"] == maps.headers["cache-control"] == "no-cache"
+    kept = re.findall(r"vendor/[\w.-]+\?v=([\d.]+)", page.text)
+    assert len(kept) == 2
+    library = client.get(f"/vendor/maplibre-gl-csp.js?v={kept[0]}")
+    assert library.headers["cache-control"] == "max-age=31536000, immutable"
+    assert {*kept, *re.findall(r'VERSION = "([\d.]+)"', maps.text)} == {kept[0]}
+    assert f"v{kept[0]}/LICENSE.txt" in library.text[:400]
+    again = client.get("/js/maps.js", headers={"If-None-Match": maps.headers["etag"]})
+    assert again.status_code == 304
+
+
 def test_without_the_token_nothing_is_shown(out: Path) -> None:
     with TestClient(make_app(out, Access(token="open-sesame")), base_url=HOST) as client:
         for path in ("/", "/health", "/products.json", "/js/main.js?token=wrong"):

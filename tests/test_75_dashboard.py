@@ -266,6 +266,20 @@ def test_there_are_no_serious_barriers(theme: str, width: int, visit: Callable[.
     assert serious == []
 
 
+def test_without_webgl_the_list_stands_alone(address: str) -> None:
+    with chromium("--disable-gpu", "--disable-3d-apis") as other:
+        page = other.new_page()
+        page.goto(f"{address}/#{PLANTED}")
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
+        assert page.locator("#told").inner_text().startswith("The map cannot be drawn: ")
+        page.locator("#list button").first.click()
+        assert page.locator("#detail").is_visible()
+        page.keyboard.press("m")
+        page.locator("#fit").click()
+        page.locator("#theme").click()
+        assert page.locator("#count").inner_text().endswith(" found")
+
+
 def test_a_folder_without_products_says_so(browser: Any, tmp_path: Path) -> None:
     with server(tmp_path) as address:
         page = browser.new_page()

@@ -3,10 +3,11 @@ import { $, make } from "./dom.js";
 import { change, state } from "./state.js";
 
 const ROOM = 40; // pixels around a scene
-const VENDOR = new URL("../vendor/", import.meta.url);
+const VERSION = "5.24.1"; // browsers keep what comes under it
+const vendor = (name) => new URL(`../vendor/${name}?v=${VERSION}`, import.meta.url).href;
 const library = new Promise((resolve, reject) => { // comes while the list is read: it is large
   document.head.append(make("script", {
-    src: new URL("maplibre-gl-csp.js", VENDOR), onload: () => resolve(window.maplibregl),
+    src: vendor("maplibre-gl-csp.js"), onload: () => resolve(window.maplibregl),
     onerror: () => reject(new Error("the map library did not come")),
   }));
 });
@@ -37,7 +38,7 @@ function drawGraticule(map) {
 
 export async function makeMaps(view) { // view: where to look, as MapLibre says it
   const { Map, ScaleControl, setWorkerUrl } = await library;
-  setWorkerUrl(new URL("maplibre-gl-csp-worker.js", VENDOR).href);
+  setWorkerUrl(vendor("maplibre-gl-csp-worker.js"));
   const made = {}, ground = { id: "ground", type: "background", paint: { "background-color": colour("--ground") } };
   for (const side of ["left", "right"]) {
     const map = new Map({
