@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dask
 import pytest
 from cli_process import start_server
 from planted import Case, run_planted
+from served import HOST, two_dates
 
 from sar2opt.cli import main
 
@@ -37,6 +39,24 @@ def case(request: pytest.FixtureRequest) -> Case:
     """Each of the three."""
     found: Case = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="module")
+def out(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The planted products on two dates: a folder to serve."""
+    return two_dates(utm, tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def client(out: Path) -> Iterator[Any]:
+    """A client of what serves them, in this process."""
+    pytest.importorskip("titiler.extensions", reason="an extra: pip install '.[serve]'")
+    from starlette.testclient import TestClient
+
+    from sar2opt.serve.app import make_app
+
+    with TestClient(make_app(out), base_url=HOST) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

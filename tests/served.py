@@ -14,6 +14,7 @@ from typing import Any
 
 from planted import Case
 
+HOST = "http://127.0.0.1"
 EARLIER = "2023-01-02T03:04:05Z"
 
 

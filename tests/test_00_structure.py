@@ -103,3 +103,13 @@ def test_the_face_is_what_it_says_and_does_not_import_torch() -> None:
         assert getattr(sar2opt, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         sar2opt.nonsense  # noqa: B018
+
+
+LIGHT = ("sar2opt.cli", "sar2opt.prepare", "sar2opt.vectorise", "sar2opt.serve.app",
+         "sar2opt.nets.bundle_files")  # fmt: skip
+
+
+def test_what_runs_without_nets_does_not_wait_for_torch() -> None:
+    pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
+    code = f"import sys, {', '.join(LIGHT)}; assert not {{'torch', 'timm'}} & {{*sys.modules}}"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sar2opt.errors import ModelError
-from sar2opt.nets.bundle import find_bundle, load_net, read_card, save_bundle, shipped_bundles
+from sar2opt.nets.bundle import load_net, save_bundle
+from sar2opt.nets.bundle_files import find_bundle, read_card, shipped_bundles
 from sar2opt.nets.card import Card, Look
 from sar2opt.nets.discriminator import MultiScaleDiscriminator, scores_of
 from sar2opt.nets.fused import ConvAct, fuse_activations

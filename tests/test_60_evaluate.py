@@ -15,7 +15,7 @@ import pytest
 from small_bundles import save_tagger, save_translator
 from small_pairs import make_pair
 
-from sar2opt.nets.bundle import sha256
+from sar2opt.nets.bundle_files import sha256
 from sar2opt.sar.normalise import NormalisationSettings
 from sar2opt.training.judging.page import choose, middle
 from sar2opt.training.judging.tables import COLUMNS, cell

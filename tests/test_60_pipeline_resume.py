@@ -16,7 +16,7 @@ from scene_files import write
 import sar2opt
 from sar2opt.config import RunConfig, load_config
 from sar2opt.errors import OutputError
-from sar2opt.nets.bundle import find_bundle
+from sar2opt.nets.bundle_files import find_bundle
 from sar2opt.nets.models import Translator
 from sar2opt.pipeline import Products
 from sar2opt.pipeline.plan import RunPlan, make_plan

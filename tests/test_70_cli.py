@@ -22,7 +22,7 @@ from rio_cogeo.cogeo import cog_validate
 from scene_files import write
 
 from sar2opt.config import RunConfig, default_toml, parse_config
-from sar2opt.nets.bundle import sha256, shipped_bundles
+from sar2opt.nets.bundle_files import sha256, shipped_bundles
 from sar2opt.nets.models import load_model
 
 Cli = Callable[..., tuple[int, str, str]]

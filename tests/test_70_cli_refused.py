@@ -21,7 +21,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from scene_files import speckled, write
 
-from sar2opt.nets.bundle import find_bundle
+from sar2opt.nets.bundle_files import find_bundle
 from sar2opt.nets.models import choose_device
 
 Cli = Callable[..., tuple[int, str, str]]

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pystac
 import pytest
 from PIL import Image
 from planted import Case
-from served import EARLIER, two_dates
+from served import EARLIER, HOST
 
 pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
 
@@ -35,18 +35,6 @@ from sar2opt.serve.png import png
 from sar2opt.serve.readers import OpenRasters
 
 LAYERS = ("optical", "sar", "tags", "trust", "veil")
-HOST = "http://127.0.0.1"
-
-
-@pytest.fixture(scope="module")
-def out(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return two_dates(utm, tmp_path_factory.mktemp("served"))
-
-
-@pytest.fixture(scope="module")
-def client(out: Path) -> Iterator[TestClient]:
-    with TestClient(make_app(out), base_url=HOST) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")
@@ -541,6 +529,21 @@ def test_another_name_of_the_server_is_refused(out: Path) -> None:
     """A page elsewhere whose name was turned to 127.0.0.1 reads nothing (DNS rebinding)."""
     with TestClient(make_app(out), base_url="http://evil.example") as client:
         assert client.get("/products.json").status_code == 400
+
+
+def test_browsers_keep_the_library_under_its_version_and_ask_for_the_rest(
+    client: TestClient,
+) -> None:
+    page, maps = client.get("/"), client.get("/js/maps.js")
+    assert page.headers["cache-control"] == maps.headers["cache-control"] == "no-cache"
+    kept = re.findall(r"vendor/[\w.-]+\?v=([\d.]+)", page.text)
+    assert len(kept) == 2
+    library = client.get(f"/vendor/maplibre-gl-csp.js?v={kept[0]}")
+    assert library.headers["cache-control"] == "max-age=31536000, immutable"
+    assert {*kept, *re.findall(r'VERSION = "([\d.]+)"', maps.text)} == {kept[0]}
+    assert f"v{kept[0]}/LICENSE.txt" in library.text[:400]
+    again = client.get("/js/maps.js", headers={"If-None-Match": maps.headers["etag"]})
+    assert again.status_code == 304
 
 
 def test_without_the_token_nothing_is_shown(out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,11 @@ import geopandas as gpd
 import pyogrio
 import pytest
 from planted import Case
-from served import EARLIER, server, two_dates
+from served import EARLIER, server
 
 pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
 
 from starlette.testclient import TestClient
-
-from sar2opt.serve.app import make_app
-
-HOST = "http://127.0.0.1"
-
-
-@pytest.fixture(scope="module")
-def out(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return two_dates(utm, tmp_path_factory.mktemp("ogc"))
-
-
-@pytest.fixture(scope="module")
-def client(out: Path) -> Iterator[TestClient]:
-    with TestClient(make_app(out), base_url=HOST) as one:
-        yield one
 
 
 def items(client: TestClient, question: str = "", collection: str = "planted.objects") -> Any:

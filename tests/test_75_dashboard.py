@@ -14,7 +14,7 @@ import pytest
 from browser import CHROMIUM, chromium
 from PIL import Image
 from planted import Case
-from served import server, two_dates
+from served import server
 
 pytest.importorskip("titiler.extensions", reason="serve is an extra: pip install '.[serve]'")
 pytest.importorskip("playwright.sync_api", reason="pip install playwright")
@@ -25,8 +25,8 @@ PLANTED = "scene=planted"
 
 
 @pytest.fixture(scope="module")
-def address(utm: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(two_dates(utm, tmp_path_factory.mktemp("dashboard"))) as one:
+def address(out: Path) -> Iterator[str]:
+    with server(out) as one:
         yield one
 
 
@@ -264,6 +264,20 @@ def test_there_are_no_serious_barriers(theme: str, width: int, visit: Callable[.
         if one["impact"] in ("serious", "critical")
     ]
     assert serious == []
+
+
+def test_without_webgl_the_list_stands_alone(address: str) -> None:
+    with chromium("--disable-gpu", "--disable-3d-apis") as other:
+        page = other.new_page()
+        page.goto(f"{address}/#{PLANTED}")
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
+        assert page.locator("#told").inner_text().startswith("The map cannot be drawn: ")
+        page.locator("#list button").first.click()
+        assert page.locator("#detail").is_visible()
+        page.keyboard.press("m")
+        page.locator("#fit").click()
+        page.locator("#theme").click()
+        assert page.locator("#count").inner_text().endswith(" found")
 
 
 def test_a_folder_without_products_says_so(browser: Any, tmp_path: Path) -> None:

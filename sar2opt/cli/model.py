@@ -26,7 +26,7 @@ class Split(StrEnum):
 @models_app.callback(invoke_without_command=True)
 def models(context: typer.Context) -> None:
     """List the model bundles that ship; print the card of one; pack a checkpoint."""
-    from sar2opt.nets.bundle import read_card, sha256, shipped_bundles
+    from sar2opt.nets.bundle_files import read_card, sha256, shipped_bundles
 
     if context.invoked_subcommand is not None:
         return
@@ -44,7 +44,7 @@ def show_model(
     name: Annotated[str, typer.Argument(help="name of a shipped bundle, or a .safetensors file")],
 ) -> None:
     """Print a model card."""
-    from sar2opt.nets.bundle import find_bundle, read_card
+    from sar2opt.nets.bundle_files import find_bundle, read_card
 
     print(read_card(find_bundle(name)).markdown(), end="")
 

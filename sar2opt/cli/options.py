@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sar2opt.config import DESPECKLE
+from sar2opt.config import DESPECKLE, RunConfig, load_config
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -86,7 +86,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")
 
 def of_scene(command: Command) -> Command:
     """Give a command the options of how its scene is read; it takes them as ``**how``."""
-    own, shared = (inspect.signature(one, eval_str=True) for one in (command, _of_scene))
+    return _with_options(command, _of_scene)
+
+
+def of_tagger(command: Command) -> Command:
+    """Give a command the options of a net that tags, and how it works; it takes them so too."""
+    return _with_options(command, _of_tagger)
+
+
+def _with_options(command: Command, declared: Callable[..., None]) -> Command:
+    own, shared = (inspect.signature(one, eval_str=True) for one in (command, declared))
     named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
     command.__signature__ = own.replace(  # type: ignore[attr-defined]  # what typer reads
         parameters=[*named, *shared.parameters.values()]
@@ -128,6 +137,38 @@ def _of_scene(
     ] = None,
 ) -> None:
     """Declare the options of how a scene is read."""
+
+
+def _of_tagger(
+    *,
+    config: Config = None,
+    tagger: Tagger = None,
+    device: NetsOn = None,
+    workers: Workers = None,
+    overwrite: ReplaceFile = False,
+) -> None:
+    """Declare the options of a step of a run that tags, and writes a file."""
+
+
+def asked_of_tagger(
+    scene: Path,
+    more: Mapping[str, Any],
+    *,
+    config: Path | None,
+    tagger: str | None,
+    device: Device | None,
+    workers: int | None,
+    overwrite: bool,
+    **how: Any,
+) -> RunConfig:
+    """Return the settings of a step of a run: of its scene, of the tagger, and ``more``."""
+    asked = {
+        **asked_of_scene(path=scene, **how),
+        "tag.model": tagger,
+        **asked_of_engine(device, workers, overwrite=overwrite),
+        **more,
+    }
+    return load_config(config, RunConfig, asked)
 
 
 def asked_of_scene(**how: Any) -> dict[str, Any]:

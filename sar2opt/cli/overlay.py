@@ -9,27 +9,17 @@ import typer
 
 from sar2opt.cli import options
 from sar2opt.cli.console import bars_of_progress, command_line, out, tell_assumption
-from sar2opt.config import ObjectSettings, RunConfig, load_config, parse_config
+from sar2opt.config import ObjectSettings, parse_config
 
 
 @options.of_scene
-def tag(
-    scene: options.SceneFile,
-    file: options.Geotiff,
-    config: options.Config = None,
-    tagger: options.Tagger = None,
-    device: options.NetsOn = None,
-    workers: options.Workers = None,
-    overwrite: options.ReplaceFile = False,
-    **how: Any,
-) -> None:
+@options.of_tagger
+def tag(scene: options.SceneFile, file: options.Geotiff, **how: Any) -> None:
     """Write the land cover of a scene, and beside it the probability of each pixel's tag."""
-    from sar2opt.pipeline import tag_scene
+    settings = options.asked_of_tagger(scene, {}, **how)
+    from sar2opt.pipeline import tag_scene  # loads the nets: not before the options are read
     from sar2opt.products.classes import CLASSES
 
-    opened = options.asked_of_scene(path=scene, **how)
-    engine = options.asked_of_engine(device, workers, overwrite=overwrite)
-    settings = load_config(config, RunConfig, opened | engine | {"tag.model": tagger})
     with bars_of_progress() as progress:
         counts = tag_scene(
             settings, file, progress=progress, tell=tell_assumption, command=command_line()
@@ -89,10 +79,10 @@ def objects(
 
 
 @options.of_scene
+@options.of_tagger
 def anomalies(
     scene: options.SceneFile,
     file: options.Geopackage,
-    config: options.Config = None,
     before: options.Before = None,
     reference: options.Reference = None,
     column: options.Column = None,
@@ -105,26 +95,19 @@ def anomalies(
     low_trust: options.LowTrust = None,
     most: options.Most = None,
     evidence: options.Evidence = None,
-    tagger: options.Tagger = None,
-    device: options.NetsOn = None,
-    workers: options.Workers = None,
-    overwrite: options.ReplaceFile = False,
     **how: Any,
 ) -> None:
     """Flag what does not belong: bright targets, changes, what a register does not allow.
 
     Told too is where the picture of a run must not be believed; --low-trust 0 spares that.
     """
-    from sar2opt.pipeline import flag_scene
-
-    opened = options.asked_of_scene(path=scene, **how)
     asked = options.asked_of_anomalies(
         before=before, reference=reference, column=column, allow=allow, expect=expect, join=join,
         on=on, tolerance_m=tolerance, low_trust=low_trust, most=most, known=known,
     )  # fmt: skip
-    engine = options.asked_of_engine(device, workers, overwrite=overwrite)
-    more = {"tag.model": tagger, "output.evidence": evidence}
-    settings = load_config(config, RunConfig, opened | asked | engine | more)
+    settings = options.asked_of_tagger(scene, asked | {"output.evidence": evidence}, **how)
+    from sar2opt.pipeline import flag_scene  # loads the nets: not before the options are read
+
     with bars_of_progress() as progress:
         found = flag_scene(
             settings, file, progress=progress, tell=tell_assumption, command=command_line()

@@ -47,8 +47,6 @@ def run(
     **how: Any,
 ) -> None:
     """Make all products of a scene."""
-    from sar2opt.pipeline import run as run_pipeline
-
     settings = load_config(
         config,
         RunConfig,
@@ -70,6 +68,8 @@ def run(
             "output.folder": folder,
         },
     )  # fmt: skip
+    from sar2opt.pipeline import run as run_pipeline  # loads the nets: not before options are read
+
     with bars_of_progress() as progress:
         products = run_pipeline(
             settings, progress=progress, tell=tell_assumption, command=command_line()

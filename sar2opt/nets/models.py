@@ -7,7 +7,8 @@ import torch
 import xarray as xr
 
 from sar2opt.errors import ConventionError, ModelError
-from sar2opt.nets.bundle import find_bundle, load_net, sha256
+from sar2opt.nets.bundle import load_net
+from sar2opt.nets.bundle_files import find_bundle, sha256
 from sar2opt.nets.fused import fuse_activations
 from sar2opt.nets.inner import decode_inner
 from sar2opt.nets.layers import fold_batch_norm

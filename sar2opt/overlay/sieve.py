@@ -92,11 +92,16 @@ def _look(
     first = np.full(number, np.iinfo(np.int64).max)
     np.minimum.at(first, part, (y + window[0].start) * width + x + window[1].start)
     labels = part[run]
-    facing = [(labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])]
-    apart = [np.stack([one[one != other], other[one != other]]) for one, other in facing]
-    borders = _borders(np.concatenate(apart, axis=1), code, pixels, background, least)
+    pairs = np.hstack([_facing(classes, labels), _facing(classes.T, labels.T)])
+    borders = _borders(pairs, code, pixels, background, least)
     top, bottom, left, right = (side.copy() for side in sides(labels))
     return _Block(code, pixels, first, borders, (top, bottom, left, right))
+
+
+def _facing(classes: Array, labels: Array) -> Array:
+    """Return the labels ``(2, m)`` of pixels of two classes that stand one above the other."""
+    differ = classes[:-1] != classes[1:]  # by class, as bytes compare faster than labels
+    return np.stack([labels[:-1][differ], labels[1:][differ]])
 
 
 def _borders(pairs: Array, code: Array, pixels: Array, background: int, least: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sar2opt.config import AnomalySettings, RunConfig
+from sar2opt.overlay.anomalies import count_in_words
 from sar2opt.pipeline.earlier import looks_of
 from sar2opt.sar.clutter import ca_cfar, ca_cfar_factor, ca_cfar_tail, ring_cells
 from sar2opt.sar.clutter_fit import FEWEST, ClutterFit, clutter_ratios, fit_clutter
@@ -119,8 +120,8 @@ def _sentences(settings: AnomalySettings, ground: Ground, clutter: str, factor: 
         )
     held = f" (what {RANK:.0%} of it lie below)" if settings.detector == "ordered-statistic" else ""
     bright = (
-        f"bright targets: {factor:.3g} times their background{held} or more, for a false-alarm "
-        f"probability of {settings.false_alarm:g} a pixel, looked for {where}"
+        f"bright targets: {factor:.3g} times their background{held} or more, which chance alone "
+        f"makes of 1 in {count_in_words(1 / settings.false_alarm)} pixels, looked for {where}"
     )
     sentences = [bright, f"the clutter around bright targets is taken for {clutter}"]
     if ground.even:

@@ -16,7 +16,7 @@ import xarray as xr
 
 from sar2opt.config import RunConfig
 from sar2opt.errors import ConfigError
-from sar2opt.nets.bundle import shipped_bundles
+from sar2opt.nets.bundle_files import shipped_bundles
 from sar2opt.nets.models import Translator
 from sar2opt.overlay import check_tags, read_earlier, read_known
 from sar2opt.pipeline.block import PACKING, BlockJob, Wanted, staged_layers, thinning

@@ -11,6 +11,7 @@ from sar2opt.serve.features import LayerName, Wanted
 
 GEOJSON = "application/geo+json"
 REVALIDATE = {"Cache-Control": "no-cache"}
+FOR_GOOD = {"Cache-Control": "max-age=31536000, immutable"}
 
 
 def base_of(request: Request) -> str:

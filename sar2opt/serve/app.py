@@ -17,7 +17,7 @@ from titiler.core.errors import DEFAULT_STATUS_CODES, add_exception_handlers
 
 from sar2opt.errors import LayerError
 from sar2opt.serve import features, stac
-from sar2opt.serve.answers import GEOJSON, REVALIDATE, base_of, find_product, read_layer
+from sar2opt.serve.answers import FOR_GOOD, GEOJSON, REVALIDATE, base_of, find_product, read_layer
 from sar2opt.serve.catalogue import Catalogue, Product
 from sar2opt.serve.evidence import evidence
 from sar2opt.serve.features import MOST, LayerName, Wanted
@@ -53,7 +53,7 @@ def make_app(folder: Path, access: Access | None = None) -> FastAPI:
     _add_vectors(app, catalogue)
     _add_stac(app, catalogue)
     app.include_router(ogc_router(catalogue))
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.mount("/", Page(directory=STATIC, html=True))
 
     def stamp(path: str) -> int | None:
         parts = path.split("/")  # "", products, scene, layer, tiles ...
@@ -72,6 +72,17 @@ def make_app(folder: Path, access: Access | None = None) -> FastAPI:
             expose_headers=["Content-Range", "Content-Length"],
         )
     return app
+
+
+class Page(StaticFiles):
+    """The page and its scripts, asked for anew each time; the library has a version instead."""
+
+    def file_response(self, *given: Any, **how: Any) -> Response:
+        """Return a file, and how long a browser may keep it."""
+        answer = super().file_response(*given, **how)
+        vendor = Path(given[0]).parent.name == "vendor"
+        answer.headers.update(FOR_GOOD if vendor else REVALIDATE)
+        return answer
 
 
 def _refused(_: Request, error: Exception) -> Response:

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from sar2opt.config import Settings
 from sar2opt.errors import ConfigError
-from sar2opt.nets.bundle import find_bundle, load_net
+from sar2opt.nets.bundle import load_net
+from sar2opt.nets.bundle_files import find_bundle
 from sar2opt.nets.discriminator import MultiScaleDiscriminator, scores_of
 from sar2opt.nets.generator import LOOK_BANDS, Generator, GeneratorSettings
 from sar2opt.nets.losses import (

@@ -63,8 +63,13 @@ export function drawFound() {
     $("list").append(make("li", { className: "quiet", textContent: `the strongest ${MOST_LISTED}; filter to see others` }));
   }
   if (!all.length) $("list").append(make("li", { className: "quiet", textContent: "Nothing was flagged; that is no proof that there is nothing." }));
-  drawAnomalies(shown);
+  drawOnMaps();
   drawDetail();
+}
+
+export function drawOnMaps() {
+  drawAnomalies(shown);
+  drawChosen();
 }
 
 export function choose(id, far = true) {

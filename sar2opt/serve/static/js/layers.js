@@ -34,12 +34,13 @@ function setRaster(map, id, product, layer) {
   map.addSource(id, { type: "raster", url: new URL(address, document.baseURI).href, tileSize: 256 });
   const above = ORDER.slice(ORDER.indexOf(id) + 1).find((name) => map.getLayer(name));
   const resampling = layer === "tags" ? "nearest" : "linear";
-  map.addLayer({ id, type: "raster", source: id, paint: { "raster-resampling": resampling } }, above);
+  map.addLayer({ id, type: "raster", source: id, paint: { "raster-resampling": resampling, "raster-fade-duration": 0 } }, above);
 }
 
 export function drawPictures(products) {
   for (const side of ["left", "right"]) {
     const product = products.get((side === "left" && state.before) || state.scene);
+    if (!maps[side]) return; // not yet
     setRaster(maps[side], "picture", product, state[side]);
     const doubted = state.veil > 0 && state[side] === "optical"; // trust is trust in the generated image
     setRaster(maps[side], "veil", product, doubted ? "veil" : "");
@@ -86,7 +87,7 @@ export async function drawObjects(product, classes) {
   const mine = ++asked;
   const shown = classes.map((entry) => entry.name).filter((name) => !state.hideClasses.includes(name));
   let found = EMPTY;
-  if (state.objects && shown.length && product) {
+  if (state.objects && shown.length && product && maps.right) {
     const box = maps.right.getBounds();
     const bounds = [Math.max(-180, box.getWest()), Math.max(-90, box.getSouth()), Math.min(180, box.getEast()), Math.min(90, box.getNorth())];
     const metres = Math.min(1000, (78271 * Math.cos((maps.right.getCenter().lat * Math.PI) / 180)) / 2 ** maps.right.getZoom());

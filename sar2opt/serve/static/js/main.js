@@ -1,14 +1,15 @@
 // The page: loads the list of scenes, ties the controls to the state and the state to the maps.
 import { $, area, date, fetchJson, make, swatch, tell } from "./dom.js";
-import { choose, drawDetail, drawFound, exportCsv, exportGeoJson, leastArea, loadFound, step } from "./found.js";
+import { choose, drawDetail, drawFound, drawOnMaps, exportCsv, exportGeoJson, leastArea, loadFound, step } from "./found.js";
 import { addVectorLayers, drawMarks, drawObjects, drawOpacity, drawPictures } from "./layers.js";
-import { both, drawSwipe, fit, listenSwipe, maps, moveSwipe, ready, recolour } from "./maps.js";
+import { both, drawSwipe, fit, listenSwipe, makeMaps, maps, moveSwipe, recolour, within } from "./maps.js";
 import { addMeasure, measuring, toggleMeasure } from "./measure.js";
 import { listenPlaces, loadPlaces } from "./places.js";
 import { change, link, listen, recall, state } from "./state.js";
 
 const LAYERS = ["sar", "optical", "tags", "trust"];
 const REFRESH_S = 20;
+const NOTHING = "No finished products here yet: they appear by themselves";
 let products = new Map(), legend = null;
 const current = () => products.get(state.scene);
 const failed = (error) => tell(`Something went wrong: ${error.message}`);
@@ -43,9 +44,7 @@ function drawTimes() {
   $("before").value = state.before;
 }
 
-async function showScene(jump) {
-  const product = current();
-  if (!product) { tell("No finished products here yet: they appear by themselves"); return; }
+function describe(product) {
   if (!products.has(state.before)) state.before = "";
   $("scene").value = state.scene;
   $("facts").replaceChildren(
@@ -54,13 +53,16 @@ async function showScene(jump) {
     make("a", { href: product.stac, textContent: "STAC item", target: "_blank", rel: "noopener" }),
     make("br"), `Acquired: ${date(product.datetime, product.dated)}. Place names: GeoNames, CC BY 4.0.`);
   drawTimes();
+}
+
+async function showScene(jump) {
+  const product = current();
+  if (!product) { tell(NOTHING); return; }
+  describe(product);
   if (jump) fit(product.bbox, false);
-  try {
-    await loadFound(product, legend); // small, and can be read while the pictures come
-  } finally {
-    drawPictures(products);
-    drawObjects(current(), legend.classes).catch(failed);
-  }
+  drawPictures(products);
+  drawObjects(product, legend.classes).catch(failed);
+  await loadFound(product, legend);
 }
 
 function radios(side) {
@@ -107,8 +109,8 @@ function controls() {
   $("csv").onclick = exportCsv;
   $("geojson").onclick = exportGeoJson;
   $("close").onclick = () => change({ chosen: "" });
-  $("zoom-in").onclick = () => maps.right.zoomIn();
-  $("zoom-out").onclick = () => maps.right.zoomOut();
+  $("zoom-in").onclick = () => maps.right?.zoomIn();
+  $("zoom-out").onclick = () => maps.right?.zoomOut();
   $("fit").onclick = () => current() && fit(current().bbox);
   $("measure").onclick = () => toggleMeasure();
   $("theme").onclick = turnTheme;
@@ -156,24 +158,40 @@ function follow(changed, before) {
   if (changed.has("chosen")) drawDetail();
 }
 
+function whereTo() {
+  const [zoom, lat, lon] = state.at.split("/").map(Number);
+  if ([zoom, lat, lon].every(Number.isFinite)) return { zoom, center: [lon, lat] };
+  return current() ? within(current().bbox) : { zoom: 1, center: [0, 20] };
+}
+
+async function showMaps() {
+  await makeMaps(whereTo());
+  addVectorLayers(legend);
+  addMeasure();
+  listenPlaces();
+  both((map) => map.on("click", "anomalies-dot", (event) => !measuring() && choose(event.features[0].properties.id, false)));
+  drawPictures(products);
+}
+
 async function start() {
   recall();
   for (const side of ["left", "right"]) if (!LAYERS.includes(state[side])) state[side] = "optical";
-  const at = state.at.split("/").map(Number);
-  [legend] = await Promise.all([fetchJson("legend.json"), loadProducts(), ready]);
+  [legend] = await Promise.all([fetchJson("legend.json"), loadProducts()]);
   controls();
   listenSwipe();
-  listenPlaces();
   drawSwipe();
-  addVectorLayers(legend);
-  addMeasure();
   drawMarks(legend);
   listen(follow);
-  both((map) => map.on("click", "anomalies-dot", (event) => !measuring() && choose(event.features[0].properties.id, false)));
   document.addEventListener("keydown", keys);
-  const placed = at.length === 3 && at.every(Number.isFinite);
-  if (placed) maps.right.jumpTo({ zoom: at[0], center: [at[2], at[1]] });
-  await showScene(!placed);
+  const product = current();
+  if (product) describe(product);
+  else tell(NOTHING);
+  await Promise.all([ // what is read and what is drawn come side by side
+    product && loadFound(product, legend).catch(failed),
+    showMaps().catch((error) => tell(`The map cannot be drawn: ${error.message}`)),
+  ]);
+  drawOnMaps();
+  drawObjects(current(), legend.classes).catch(failed);
   loadPlaces().catch(() => { /* a map without names is a map */ });
   document.body.dataset.ready = "yes";
   setInterval(() => loadProducts().catch(() => tell("The server does not answer", 10)), 1000 * REFRESH_S);

@@ -1,9 +1,19 @@
 // Two maps that move as one, the right one cut off at the swipe.
-import { $ } from "./dom.js";
+import { $, make } from "./dom.js";
 import { change, state } from "./state.js";
 
-const { maplibregl } = window;
-maplibregl.setWorkerUrl(new URL("../vendor/maplibre-gl-csp-worker.js", import.meta.url).href);
+const ROOM = 40; // pixels around a scene
+const VERSION = "5.24.1"; // browsers keep what comes under it
+const vendor = (name) => new URL(`../vendor/${name}?v=${VERSION}`, import.meta.url).href;
+const library = new Promise((resolve, reject) => { // comes while the list is read: it is large
+  document.head.append(make("script", {
+    src: vendor("maplibre-gl-csp.js"), onload: () => resolve(window.maplibregl),
+    onerror: () => reject(new Error("the map library did not come")),
+  }));
+});
+
+export const maps = {}; // left and right, once they can be drawn on
+export const both = (work) => Object.values(maps).forEach(work);
 
 function graticule() {
   const lines = [];
@@ -18,64 +28,68 @@ function graticule() {
   };
 }
 
-function baseStyle() {
-  const colour = getComputedStyle(document.documentElement);
-  return {
-    version: 8,
-    sources: { graticule: { type: "geojson", data: graticule() } },
-    layers: [
-      { id: "ground", type: "background", paint: { "background-color": colour.getPropertyValue("--ground").trim() } },
-      { id: "graticule", type: "line", source: "graticule", filter: ["any", ["==", ["get", "rank"], 0], [">=", ["zoom"], 6]],
-        paint: { "line-color": colour.getPropertyValue("--line").trim(), "line-width": 0.8 } },
-    ],
-  };
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function drawGraticule(map) {
+  map.addSource("graticule", { type: "geojson", data: graticule() });
+  map.addLayer({ id: "graticule", type: "line", source: "graticule", filter: ["any", ["==", ["get", "rank"], 0], [">=", ["zoom"], 6]],
+    paint: { "line-color": colour("--line"), "line-width": 0.8 } }, map.getLayersOrder()[1]);
 }
 
-function makeMap(container, shown) {
-  const map = new maplibregl.Map({
-    container, style: baseStyle(), center: [0, 20], zoom: 1, attributionControl: false, dragRotate: false,
-    pitchWithRotate: false, touchPitch: false, fadeDuration: 120, maxZoom: 18, renderWorldCopies: false,
+export async function makeMaps(view) { // view: where to look, as MapLibre says it
+  const { Map, ScaleControl, setWorkerUrl } = await library;
+  setWorkerUrl(vendor("maplibre-gl-csp-worker.js"));
+  const made = {}, ground = { id: "ground", type: "background", paint: { "background-color": colour("--ground") } };
+  for (const side of ["left", "right"]) {
+    const map = new Map({
+      container: side, style: { version: 8, sources: {}, layers: [ground] }, ...view, attributionControl: false,
+      dragRotate: false, pitchWithRotate: false, touchPitch: false, fadeDuration: 120, maxZoom: 18, renderWorldCopies: false,
+    });
+    map.touchZoomRotate.disableRotation();
+    map.getCanvas().setAttribute("aria-label", `Map, ${side} of the swipe`);
+    map.addControl(new ScaleControl({ maxWidth: 120 }), `bottom-${side}`);
+    map.once("idle", () => drawGraticule(map)); // the pictures come first
+    made[side] = map;
+  }
+  moveAsOne(made);
+  await Promise.all(Object.values(made).map((map) => map.once("style.load")));
+  Object.assign(maps, made);
+}
+
+function moveAsOne({ left, right }) {
+  let moving = false;
+  for (const [one, other] of [[left, right], [right, left]]) {
+    one.on("move", () => {
+      if (moving) return;
+      moving = true;
+      other.jumpTo({ center: one.getCenter(), zoom: one.getZoom() });
+      moving = false;
+    });
+  }
+  right.on("moveend", () => {
+    const { lng, lat } = right.getCenter();
+    change({ at: `${right.getZoom().toFixed(2)}/${lat.toFixed(5)}/${lng.toFixed(5)}` });
   });
-  map.touchZoomRotate.disableRotation();
-  map.getCanvas().setAttribute("aria-label", `Map, ${shown} of the swipe`);
-  return map;
 }
 
-export const maps = { left: makeMap("left", "left"), right: makeMap("right", "right") };
-export const both = (work) => Object.values(maps).forEach(work);
-export const ready = Promise.all(Object.values(maps).map((map) => map.once("style.load")));
+export const within = ([west, south, east, north]) => ({ bounds: [[west, south], [east, north]], fitBoundsOptions: { padding: ROOM } });
 
-let moving = false;
-for (const [one, other] of [[maps.left, maps.right], [maps.right, maps.left]]) {
-  one.on("move", () => {
-    if (moving) return;
-    moving = true;
-    other.jumpTo({ center: one.getCenter(), zoom: one.getZoom() });
-    moving = false;
-  });
-}
-maps.right.on("moveend", () => {
-  const { lng, lat } = maps.right.getCenter();
-  change({ at: `${maps.right.getZoom().toFixed(2)}/${lat.toFixed(5)}/${lng.toFixed(5)}` });
-});
-maps.left.addControl(new maplibregl.ScaleControl({ maxWidth: 120 }), "bottom-left");
-maps.right.addControl(new maplibregl.ScaleControl({ maxWidth: 120 }), "bottom-right");
-
-export function fit(bounds, animate = true) {
-  maps.right.fitBounds([[bounds[0], bounds[1]], [bounds[2], bounds[3]]], { padding: 40, animate });
+export function fit(bbox, animate = true) {
+  const { bounds } = within(bbox);
+  maps.right?.fitBounds(bounds, { padding: ROOM, animate });
 }
 
 export function fly(lon, lat) {
+  if (!maps.right) return;
   const hidden = Math.abs(state.swipe - 50) < 8; // the place would come to lie under the swipe
   const zoom = Math.max(maps.right.getZoom(), 14);
   maps.right.flyTo({ center: [lon, lat], zoom, speed: 1.6, offset: [hidden ? 90 : 0, 0] });
 }
 
 export function recolour() {
-  const colour = getComputedStyle(document.documentElement);
   both((map) => {
-    map.setPaintProperty("ground", "background-color", colour.getPropertyValue("--ground").trim());
-    map.setPaintProperty("graticule", "line-color", colour.getPropertyValue("--line").trim());
+    map.setPaintProperty("ground", "background-color", colour("--ground"));
+    if (map.getLayer("graticule")) map.setPaintProperty("graticule", "line-color", colour("--line"));
   });
 }
 

@@ -6,6 +6,7 @@ const MOST = 24, ROOM = { wide: 110, high: 26 }; // pixels around a name
 let asked = 0, shown = [];
 
 export async function loadPlaces() {
+  if (!maps.right) return;
   const mine = ++asked, box = maps.right.getBounds();
   const clip = (value, most) => Math.max(-most, Math.min(most, value)).toFixed(4);
   const bounds = [clip(box.getWest(), 180), clip(box.getSouth(), 90), clip(box.getEast(), 180), clip(box.getNorth(), 90)];
