@@ -213,23 +213,15 @@ def test_wrong_tags_in_a_reference_class_are_reported() -> None:
     tags = np.full((100, 100), 1, np.uint8)
     tags[20:40, 30:50] = 3  # built_up in the forest, and beyond its edge
     tags[70:80, 70:90] = 2  # outside the reference
-    score = np.full((100, 100), 90, np.uint8)
-    score[20:40, 30:50] = 82
     layer = reference(("forest", box((0, 60), (0, 45))), ("meadow", box((0, 60), (45, 60))))
     for block in (1024, 16):
-        table = disagreement(tags, layer, score=score, block=block)
+        table = disagreement(tags, layer, block=block)
         (row,) = table.itertuples()
         assert (row.kind, row.tag, row.pixels) == ("reference_disagreement", "built_up", 300)
-        assert row.score == pytest.approx(0.82)
-        assert row.reason == (
-            "Tagged built_up (82 % sure) where the reference layer says forest; 3.0 ha."
-        )
+        assert (row.score, row.expected) == (0.5, "forest")  # nothing says how sure it is
+        assert row.reason == "Tagged built_up where the reference layer says forest; 3.0 ha."
         assert row.geometry.equals(box((20, 40), (30, 45)))
         assert tuple(table.columns) == ANOMALY_COLUMNS
-    unsure = disagreement(tags, layer)
-    assert unsure["score"].tolist() == [0.5]
-    assert (unsure["tag"][0], unsure["expected"][0]) == ("built_up", "forest")
-    assert unsure["reason"][0].startswith("Tagged built_up where the reference layer says forest")
     assert len(disagreement(tags, layer, min_area_m2=31000)) == 0
 
 
@@ -275,8 +267,8 @@ def test_rules_that_fit_no_class_are_refused() -> None:
     layer = reference(("wood", box((0, 9), (0, 9))))
     with pytest.raises(ConfigError, match=r"no rule .* its classes are: wood"):
         disagreement(np.zeros((9, 9), np.uint8), layer)
-    with pytest.raises(ConventionError, match="score has shape"):
-        disagreement(np.zeros((9, 9), np.uint8), layer, score=np.zeros((2, 2), np.uint8))
+    with pytest.raises(ConventionError, match=r"probabilities have shape .*, not \(4, 9, 9\)"):
+        disagreement(np.zeros((9, 9), np.uint8), layer, probabilities=np.zeros((3, 9, 9), np.uint8))
 
 
 def test_no_anomalies_give_an_empty_table(tmp_path) -> None:
@@ -296,9 +288,7 @@ def test_tables_are_put_together_by_score() -> None:
     raster = np.zeros((30, 30), np.uint8)
     raster[4, 4], raster[20, 20] = 255, 11
     layer = reference(("forest", box((10, 15), (10, 15))))
-    wrong = disagreement(
-        np.full((30, 30), 3, np.uint8), layer, score=np.full((30, 30), 70, np.uint8)
-    )
+    wrong = disagreement(np.full((30, 30), 3, np.uint8), layer).assign(score=0.7)
     table = concat([bright(raster), wrong, empty_anomalies("EPSG:32611")], "EPSG:32611")
     assert table["kind"].tolist() == ["bright_target", "reference_disagreement", "bright_target"]
     assert table.index.tolist() == [0, 1, 2]

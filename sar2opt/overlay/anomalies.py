@@ -33,7 +33,7 @@ ANOMALY_COLUMNS = (
     "after_db",
     "since",  # change, flood: the first date that shows the latest state
     "p_value",  # bright_target, change, flood: chance of a pixel as clear as the clearest
-    "q_value",  # change, flood: share of false ones among those as clear
+    "q_value",  # change, flood, disagreement: share of false ones among those as clear
     "first_seen",  # date of the first product with this id; "" where the table is not of a product
     "lon",  # EPSG:4326, a point on the anomaly
     "lat",

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from sar2opt.config import RunConfig
-from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, ToBytes
+from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, TagModel, ToBytes
 from sar2opt.overlay.anomalies import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
+from sar2opt.overlay.disagreement import encode_probabilities
 from sar2opt.pipeline.bright import Cfar
 from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
 from sar2opt.pipeline.floods import Floods
@@ -29,7 +30,7 @@ from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
 from sar2opt.sar.power_codes import encode_power
 from sar2opt.sar.speckle import SpeckleFilter
-from sar2opt.tiles.apply import fill_tile, read_padded, read_window
+from sar2opt.tiles.apply import fill_tile, predict_tile, read_padded, read_window
 from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
 
@@ -107,6 +108,11 @@ class BlockJob:
         return self.wanted.image or flagged
 
     @property
+    def compares(self) -> bool:
+        """Whether tags are held against what a reference layer allows."""
+        return self.wanted.flags and self.config.anomalies.allow is not None
+
+    @property
     def _net_bands(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.translator_band, self.tagger_band)))
 
@@ -148,22 +154,30 @@ class BlockJob:
         tagged = (self.tagger_band, self.tagger_norm)
         # mostly one and the same for both nets
         inputs = {wanted: wanted[1](smooth[wanted[0]]) for wanted in {translated, tagged}}
-        translator, tagger, look = opened.translator, opened.tagger, self.config.translate.look
-        missing = [0] * len(translator.look(look)[1].affine) + [NO_DATA]
+        translator, look = opened.translator, self.config.translate.look
 
-        def predict(model: Model, tile: Power, to_bytes: ToBytes, missing: list[int]) -> Bytes:
-            own = tile[None][(slice(None), *read_window(model, block).within(outer))]
-            return _predicted(model, own, block, to_bytes, missing)
+        def own(model: Model, tile: Power) -> Power:
+            return tile[None][(slice(None), *read_window(model, block).within(outer))]
 
-        tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
-        layers = {"tags": tags[:1], "score": tags[1:]}
+        layers = self._tagged(opened.tagger, own(opened.tagger, inputs[tagged]), block)
         if self.translates:
+            missing = [0] * len(translator.look(look)[1].affine) + [NO_DATA]
             paint = translator.to_bytes(look, self.trust_factor)
-            image = predict(translator, inputs[translated], paint, missing)
+            tile = own(translator, inputs[translated])
+            image = _predicted(translator, tile, block, paint, missing)
             layers["trust"] = image[-1:]
             if self.wanted.image:
                 layers["optical"] = image[:-1]
         return layers
+
+    def _tagged(self, tagger: TagModel, tile: Power, block: Window) -> dict[str, Bytes]:
+        """Return tags and scores, and the probabilities of all tags if a layer is compared."""
+        if not self.compares:
+            tags = _predicted(tagger, tile, block, tagger.to_bytes(), [NO_DATA, NO_DATA])
+            return {"tags": tags[:1], "score": tags[1:]}
+        output = predict_tile(tagger, tile, block)
+        tag, score = tagger.choose(output)
+        return {"tags": tag, "score": score, "probabilities": encode_probabilities(output)}
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
         if self.despeckle is None:
@@ -230,24 +244,24 @@ def _flood(
     return _predicted(model, tile, block, model.to_bytes(), [NO_DATA])
 
 
-def staged_layers(
-    optical_bands: int, thin: int, wanted: Wanted, *, trust: bool, changes: bool, floods: bool
-) -> dict[str, Layer]:
+def staged_layers(job: BlockJob, optical_bands: int, classes: int) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
-    layers = {"tags": Layer(1, 255), "score": Layer(1, 255)}
-    if wanted.image:
+    layers = {"tags": Layer(1, NO_DATA), "score": Layer(1, NO_DATA)}
+    if job.compares:
+        layers["probabilities"] = Layer(classes, NO_DATA)
+    if job.wanted.image:
         layers |= {
             "optical": Layer(optical_bands, 0),
-            "sar": Layer(1, 0, factor=thin),
+            "sar": Layer(1, 0, factor=job.thin),
             "power": Layer(1, 0),
         }
-    if trust:
+    if job.translates:
         layers["trust"] = Layer(1, NO_DATA)
-    if wanted.flags:
+    if job.cfar:
         layers["bright"] = Layer(1, 0)
-    if changes:
+    if job.changes:
         layers["change"] = Layer(CHANGE_BANDS, 0)
-    if floods:
+    if job.floods:
         layers["flood"] = Layer(1, NO_DATA)
     return layers
 

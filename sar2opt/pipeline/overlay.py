@@ -152,8 +152,7 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
     tags, geobox, names, table = (
         _plane(plan, "tags"), plan.facts.geobox, plan.classes, reference.table
     )  # fmt: skip
-    how: dict[str, Any] = {"column": settings.column, "score": _plane(plan, "score")}
-    how["border"] = reference.border
+    how: dict[str, Any] = {"column": settings.column, "border": reference.border}
     if reference.allow is not None:
         found.append(
             reference_disagreement(
@@ -162,6 +161,8 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
                 names,
                 table,
                 allow=reference.allow,
+                probabilities=plan.staging.array("probabilities"),
+                wrong_share=settings.wrong_share,
                 min_area_m2=settings.min_area_m2,
                 progress=_told(progress, "comparing with the reference"),
                 **how,
@@ -171,6 +172,7 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
     if reference.expect is not None:
         told = _told(progress, "looking for what is missing")
         more: dict[str, Any] = {"expect": reference.expect, "progress": told}
+        more["score"] = _plane(plan, "score")
         found.append(missing_objects(tags, geobox, names, table, **more, **how))
     return found
 

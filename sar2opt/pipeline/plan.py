@@ -91,8 +91,7 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     job = _make_job(_anchored(config), scene, models, folder.absolute(), thin, wanted)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     _check_target(wanted, folder, source, overwrite=overwrite)
-    made = {"changes": job.changes is not None, "floods": job.floods is not None}
-    layers = staged_layers(optical_bands, thin, wanted, trust=job.translates, **made)
+    layers = staged_layers(job, optical_bands, len(tagger.bands_out))
     facts = run_facts(config, name, scene, job, models, command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
@@ -254,7 +253,7 @@ def _fingerprint(job: BlockJob, models: Models) -> str:
         "change": [repr(job.changes), repr(job.floods), config.anomalies.change_db,
                    [str(path) for path in config.anomalies.before]],
         "block": [config.engine.block, job.thin],
-        "wanted": [job.wanted.image, job.wanted.flags, job.translates],
+        "wanted": [job.wanted.image, job.wanted.flags, job.translates, job.compares],
         "software": version("sar2opt"),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
