@@ -16,6 +16,7 @@ from sar2opt.errors import ConfigError, ConventionError, LayerError
 from sar2opt.overlay import (
     ANOMALY_COLUMNS,
     NO_TAG,
+    Ground,
     bright_targets,
     concat,
     decode_ratio,
@@ -155,9 +156,9 @@ def test_a_target_is_described_exactly() -> None:
     assert table["pixels"].tolist() == [1, 3]
     assert table["score"].tolist() == pytest.approx([1, 10 / 11], abs=1e-4)
     assert table["reason"].tolist() == [
-        "Echo at least 61 dB above its surroundings over 1 pixel (100 m²) on a darker background; "
-        "expected by chance less than once in 10 million pixels.",
-        "Echo 20 dB above its surroundings over 3 pixels (300 m²) on a darker background; "
+        "Bright object of 10 m x 10 m on a darker background at least 61 dB above its "
+        "surroundings; expected by chance less than once in 10 million pixels.",
+        "Bright object of 23 m x 13 m on a darker background 20 dB above its surroundings; "
         "expected by chance less than once in 10 million pixels.",
     ]
     parts = box((10, 11), (20, 21)), box((11, 12), (21, 23))
@@ -171,7 +172,7 @@ def test_targets_do_not_depend_on_blocks(seed, block, share) -> None:
     rng = np.random.default_rng(seed)
     raster = (rng.integers(10, 256, (13, 12)) * (rng.random((13, 12)) < share)).astype(np.uint8)
     tags = rng.choice(np.array([0, 1, NO_TAG], np.uint8), raster.shape)
-    options = {"tags": tags, "names": NAMES}
+    options = {"known": Ground(tags, NAMES)}
     whole, cut = (bright(raster, block=side, **options) for side in (64, block))
     assert_geodataframe_equal(whole, cut)
     assert whole["id"].is_unique
@@ -187,12 +188,12 @@ def test_a_target_on_water_may_be_a_ship() -> None:
     tags[18:25, 16:24] = 3  # the tagger takes the ship and what is near for a building
     tags[35:] = 2
     tags[:15, 45:] = NO_TAG
-    table = bright(raster, tags=tags, names=NAMES, block=16)
+    table = bright(raster, known=Ground(tags, NAMES), block=16)
     assert table["tag"].tolist() == ["", "water", "crops"]
     nowhere, ship, field = table["reason"]
-    assert "on a darker background;" in nowhere
-    assert "(1,201 m²) on water, possibly a ship;" in ship
-    assert "on a darker background of crops;" in field
+    assert " on a darker background " in nowhere
+    assert ship.startswith("Bright object of 40 m x 30 m on water, possibly a ship, 2")
+    assert "of 20 m x 10 m on darker crops " in field
 
 
 def test_planted_ships_are_found_and_nothing_else() -> None:
@@ -206,7 +207,7 @@ def test_planted_ships_are_found_and_nothing_else() -> None:
     table = bright(encode_ratio(ratio), factor=factor, block=128)
     truth = {box((y, y + 2), (x, x + 3)).normalize().wkb for y, x in ships}
     assert {shape.normalize().wkb for shape in table.geometry} == truth
-    assert table["reason"].str.startswith("Echo 16 dB").all()
+    assert table["reason"].str.contains("of 30 m x 20 m on a darker background 16 dB").all()
 
 
 def test_wrong_tags_in_a_reference_class_are_reported() -> None:

@@ -256,6 +256,8 @@ def test_anomalies_take_earlier_scenes_rules_and_a_table(tmp_path: Path, cli: Cl
     assert code == 0, told
     table = pyogrio.read_dataframe(out, layer="anomalies")
     assert {"bright_target", "change", "reference_disagreement"} <= set(table["kind"])
+    bright = table.loc[table["kind"] == "bright_target", "reason"]
+    assert bright.str.contains("surroundings; the earlier scene shows it too; expected by").all()
     inside = table["kind"] == "reference_disagreement"
     assert set(table.loc[inside, "owner"]) == {"Smith"}
     assert "change 1" in said

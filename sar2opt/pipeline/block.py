@@ -13,19 +13,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy.ndimage import maximum_filter
 
 from sar2opt.config import RunConfig
 from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, TagModel, ToBytes
-from sar2opt.overlay.anomalies import encode_ratio
+from sar2opt.overlay.bright import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
 from sar2opt.overlay.disagreement import encode_probabilities
+from sar2opt.overlay.surroundings import UNKNOWN
 from sar2opt.pipeline.bright import Cfar
 from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
 from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
 from sar2opt.sar.change_joint import JointTest
-from sar2opt.sar.clutter import ca_cfar
 from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
 from sar2opt.sar.power_codes import encode_power
@@ -35,7 +36,7 @@ from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
 
 Power = npt.NDArray[np.float32]
-PACKING = 2  # of the staged layers; goes up when what a byte means changes
+PACKING = 3  # of the staged layers; goes up when what a byte means changes
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,17 @@ class BlockJob:
         layers: dict[str, tuple[Bytes, int]] = {name: (layer, 1) for name, layer in mapped.items()}
         if self.cfar:
             layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
-        if self.wanted.image:
-            power = own[block.within(outer)]
-            layers["sar"] = (self._quicklook(power), self.thin)
+        power = own[block.within(outer)]
+        if self.wanted.image or self.wanted.flags:
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
+        if self.wanted.image:
+            layers["sar"] = (self._quicklook(power), self.thin)
         if self.changes:
             past = [_by_band(one, outer) for one in opened.earlier]
             layers["change"] = (self._change(self.changes, [*past, raw], block, outer), 1)
+            if self.cfar:
+                seen = [one[self.translator_band] for one in past]
+                layers["shown"] = (self._shown(self.cfar, self.changes, seen, block, outer), 1)
             if self.floods and opened.flood:
                 dates = [one[self.floods.band] for one in (past[-1], raw)]
                 layers["flood"] = (_flood(opened.flood, self.floods, dates, block, outer), 1)
@@ -136,7 +141,7 @@ class BlockJob:
         despeckle = self.despeckle
         filter_margin = despeckle.margin if despeckle else 0
         windows = [read_window(model, block).grown(filter_margin) for model in models]
-        windows.append(block.grown(self.config.anomalies.background))
+        windows.append(block.grown(self.config.anomalies.background + (1 if self.changes else 0)))
         windows.append(block.grown(self.changes.test.margin if self.changes else 0))
         return Window(
             min(window.y0 for window in windows),
@@ -185,16 +190,22 @@ class BlockJob:
         return {band: self.despeckle(values) for band, values in power.items()}
 
     def _bright(self, cfar: Cfar, power: Power, block: Window, outer: Window) -> Bytes:
-        settings = self.config.anomalies
-        reach = block.grown(settings.background)
-        ratio = ca_cfar(
-            power[reach.within(outer)],
-            guard=settings.guard,
-            background=settings.background,
-            factor=cfar.factor,
-            background_max=cfar.background_max,
-        )
+        reach = block.grown(self.config.anomalies.background)
+        ratio = cfar.ratio(power[reach.within(outer)], self.config.anomalies)
         return encode_ratio(ratio[block.within(reach)])[None]
+
+    def _shown(
+        self, cfar: Cfar, changes: Changes, dates: list[Power], block: Window, outer: Window
+    ) -> Bytes:
+        """Return how many earlier dates have a bright pixel here or beside, where all can tell."""
+        reach = block.grown(self.config.anomalies.background + 1)
+        count = np.zeros(block.shape, np.uint8)
+        for power, gain in zip(dates, changes.gains(self.translator_band), strict=True):
+            ratio = cfar.ratio(gain * power[reach.within(outer)], self.config.anomalies)
+            bright = maximum_filter(np.nan_to_num(ratio) > 1, size=3)[block.within(reach)]
+            known = np.isfinite(ratio[block.within(reach)]) & (count != UNKNOWN)
+            count = np.where(known, np.minimum(count + bright, UNKNOWN - 1), UNKNOWN)
+        return count.astype(np.uint8)[None]
 
     def _change(
         self, changes: Changes, dates: list[dict[str, Power]], block: Window, outer: Window
@@ -247,13 +258,14 @@ def _flood(
 def staged_layers(job: BlockJob, optical_bands: int, classes: int) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
     layers = {"tags": Layer(1, NO_DATA), "score": Layer(1, NO_DATA)}
+    if job.wanted.image or job.wanted.flags:
+        layers["power"] = Layer(1, 0)
     if job.compares:
         layers["probabilities"] = Layer(classes, NO_DATA)
     if job.wanted.image:
         layers |= {
             "optical": Layer(optical_bands, 0),
             "sar": Layer(1, 0, factor=job.thin),
-            "power": Layer(1, 0),
         }
     if job.translates:
         layers["trust"] = Layer(1, NO_DATA)
@@ -261,6 +273,7 @@ def staged_layers(job: BlockJob, optical_bands: int, classes: int) -> dict[str, 
         layers["bright"] = Layer(1, 0)
     if job.changes:
         layers["change"] = Layer(CHANGE_BANDS, 0)
+        layers["shown"] = Layer(1, UNKNOWN)
     if job.floods:
         layers["flood"] = Layer(1, NO_DATA)
     return layers

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sar2opt.config import AnomalySettings, RunConfig
 from sar2opt.pipeline.earlier import looks_of
-from sar2opt.sar.clutter import ca_cfar_factor, ca_cfar_tail, ring_cells
+from sar2opt.sar.clutter import ca_cfar, ca_cfar_factor, ca_cfar_tail, ring_cells
 from sar2opt.sar.clutter_fit import FEWEST, ClutterFit, clutter_ratios, fit_clutter
 from sar2opt.sar.clutter_laws import LAWS, Law
 from sar2opt.sar.ground import Ground, find_ground
@@ -27,6 +27,7 @@ class Cfar:
     background_max: float  # linear power
     looks: float  # of the gamma clutter that is assumed where no law is fitted
     cells: int  # of the ring
+    even: bool = False  # the scene is, and its tags say nothing
     law: Law | None = field(default=None, repr=False)  # pixels do not depend on it
     sentences: tuple[str, ...] = field(default=(), repr=False)  # nor on them
 
@@ -35,6 +36,18 @@ class Cfar:
         if self.law is None:
             return ca_cfar_tail(ratio, self.looks, self.cells)
         return self.law.tail(ratio)
+
+    def ratio(
+        self, power: npt.NDArray[np.float32], settings: AnomalySettings
+    ) -> npt.NDArray[np.float32]:
+        """Return how far each pixel of ``(y, x)`` stands above its threshold."""
+        return ca_cfar(
+            power,
+            guard=settings.guard,
+            background=settings.background,
+            factor=self.factor,
+            background_max=self.background_max,
+        )
 
 
 def plan_cfar(
@@ -73,7 +86,9 @@ def plan_cfar(
         factor = round(fit.law.factor(settings.false_alarm), 3)
         clutter = _taken(fit, settings)
     sentences = tuple(_sentences(settings, ground, clutter, factor))
-    return Cfar(factor, background_max, looks, cells, fit.law if fit else None, sentences)
+    return Cfar(
+        factor, background_max, looks, cells, ground.even, fit.law if fit else None, sentences
+    )
 
 
 def _taken(fit: ClutterFit, settings: AnomalySettings) -> str:

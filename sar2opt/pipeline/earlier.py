@@ -38,6 +38,10 @@ class Changes:
     doubt: str  # why scores are halved; "" if they are not
     sentences: tuple[str, ...]
 
+    def gains(self, band: str) -> tuple[float, ...]:
+        """Return by what the earlier dates must be multiplied to have the level of the scene."""
+        return _tests(self.test)[self.bands.index(band)].gains[:-1]
+
 
 def open_earlier(config: RunConfig, scene: xr.DataArray, band: str) -> tuple[xr.DataArray, ...]:
     """Open the earlier scenes that a configuration names on the grid of ``scene``, in its order.

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
 from sar2opt.overlay import (
+    Ground,
     bright_targets,
     changes,
     concat,
+    expected_targets,
     floods,
     is_flooded,
     keep_anomaly_ids,
@@ -179,17 +181,29 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
 
 def _bright_targets(plan: RunPlan) -> gpd.GeoDataFrame:
     assert plan.job.cfar is not None
-    return bright_targets(
+    settings, reference, before = plan.config.anomalies, plan.reference, plan.job.changes
+    known = Ground(
+        tags=_plane(plan, "tags"),
+        names=plan.classes,
+        power=None if plan.job.cfar.even else _plane(plan, "power"),  # the tags explain nothing
+        shown=_plane(plan, "shown") if before else None,
+        earlier=len(before.order) if before else 0,
+    )
+    table = bright_targets(
         _plane(plan, "bright"),
         plan.facts.geobox,
         factor=plan.job.cfar.factor,
-        false_alarm=plan.config.anomalies.false_alarm,
-        tags=_plane(plan, "tags"),
-        names=plan.classes,
+        false_alarm=settings.false_alarm,
         tail=plan.job.cfar.tail,
-        min_pixels=plan.config.anomalies.min_pixels,
+        known=known,
+        min_pixels=settings.min_pixels,
         **_engine(plan),
     )
+    if reference is None or reference.allow is None:
+        return table
+    pixel = float(np.sqrt(abs(plan.facts.geobox.affine.determinant)))
+    rules = reference.table, settings.column, reference.allow, reference.border * pixel
+    return table[~expected_targets(table, *rules)].reset_index(drop=True)
 
 
 def _low_trust(plan: RunPlan, progress: Progress | None) -> gpd.GeoDataFrame:
