@@ -7,6 +7,7 @@ is read once, grown by the longest reach among the steps; each step takes the wi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
 from sar2opt.overlay.disagreement import encode_probabilities
 from sar2opt.overlay.surroundings import UNKNOWN
 from sar2opt.pipeline.bright import Cfar
-from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
+from sar2opt.pipeline.earlier import Changes, lay_earlier, names_of, open_earlier
 from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
@@ -134,8 +135,14 @@ class BlockJob:
         """Open the earlier scenes on the grid of ``scene``, the earliest first."""
         if self.changes is None:
             return ()
-        opened = open_earlier(self.config, scene, self.translator_band)
-        return tuple(opened[number] for number in self.changes.order)
+        return self.lay_earlier(open_earlier(self.config, scene, self.translator_band), scene)
+
+    def lay_earlier(
+        self, opened: Sequence[xr.DataArray], scene: xr.DataArray
+    ) -> tuple[xr.DataArray, ...]:
+        """Lay opened earlier scenes on the grid of ``scene``, the earliest first."""
+        order = self.changes.order if self.changes else ()
+        return lay_earlier([opened[number] for number in order], scene)
 
     def _outer(self, block: Window, *models: Model) -> Window:
         despeckle = self.despeckle
