@@ -16,6 +16,7 @@ from sar2opt.errors import ConfigError, ConventionError, LayerError
 from sar2opt.overlay import (
     ANOMALY_COLUMNS,
     NO_TAG,
+    Ground,
     bright_targets,
     concat,
     decode_ratio,
@@ -155,9 +156,9 @@ def test_a_target_is_described_exactly() -> None:
     assert table["pixels"].tolist() == [1, 3]
     assert table["score"].tolist() == pytest.approx([1, 10 / 11], abs=1e-4)
     assert table["reason"].tolist() == [
-        "Echo at least 61 dB above its surroundings over 1 pixel (100 m²) on a darker background; "
-        "expected by chance less than once in 10 million pixels.",
-        "Echo 20 dB above its surroundings over 3 pixels (300 m²) on a darker background; "
+        "Bright object of 10 m x 10 m on a darker background at least 61 dB above its "
+        "surroundings; expected by chance less than once in 10 million pixels.",
+        "Bright object of 23 m x 13 m on a darker background 20 dB above its surroundings; "
         "expected by chance less than once in 10 million pixels.",
     ]
     parts = box((10, 11), (20, 21)), box((11, 12), (21, 23))
@@ -171,7 +172,7 @@ def test_targets_do_not_depend_on_blocks(seed, block, share) -> None:
     rng = np.random.default_rng(seed)
     raster = (rng.integers(10, 256, (13, 12)) * (rng.random((13, 12)) < share)).astype(np.uint8)
     tags = rng.choice(np.array([0, 1, NO_TAG], np.uint8), raster.shape)
-    options = {"tags": tags, "names": NAMES}
+    options = {"known": Ground(tags, NAMES)}
     whole, cut = (bright(raster, block=side, **options) for side in (64, block))
     assert_geodataframe_equal(whole, cut)
     assert whole["id"].is_unique
@@ -187,12 +188,12 @@ def test_a_target_on_water_may_be_a_ship() -> None:
     tags[18:25, 16:24] = 3  # the tagger takes the ship and what is near for a building
     tags[35:] = 2
     tags[:15, 45:] = NO_TAG
-    table = bright(raster, tags=tags, names=NAMES, block=16)
+    table = bright(raster, known=Ground(tags, NAMES), block=16)
     assert table["tag"].tolist() == ["", "water", "crops"]
     nowhere, ship, field = table["reason"]
-    assert "on a darker background;" in nowhere
-    assert "(1,201 m²) on water, possibly a ship;" in ship
-    assert "on a darker background of crops;" in field
+    assert " on a darker background " in nowhere
+    assert ship.startswith("Bright object of 40 m x 30 m on water, possibly a ship, 2")
+    assert "of 20 m x 10 m on darker crops " in field
 
 
 def test_planted_ships_are_found_and_nothing_else() -> None:
@@ -206,30 +207,22 @@ def test_planted_ships_are_found_and_nothing_else() -> None:
     table = bright(encode_ratio(ratio), factor=factor, block=128)
     truth = {box((y, y + 2), (x, x + 3)).normalize().wkb for y, x in ships}
     assert {shape.normalize().wkb for shape in table.geometry} == truth
-    assert table["reason"].str.startswith("Echo 16 dB").all()
+    assert table["reason"].str.contains("of 30 m x 20 m on a darker background 16 dB").all()
 
 
 def test_wrong_tags_in_a_reference_class_are_reported() -> None:
     tags = np.full((100, 100), 1, np.uint8)
     tags[20:40, 30:50] = 3  # built_up in the forest, and beyond its edge
     tags[70:80, 70:90] = 2  # outside the reference
-    score = np.full((100, 100), 90, np.uint8)
-    score[20:40, 30:50] = 82
     layer = reference(("forest", box((0, 60), (0, 45))), ("meadow", box((0, 60), (45, 60))))
     for block in (1024, 16):
-        table = disagreement(tags, layer, score=score, block=block)
+        table = disagreement(tags, layer, block=block)
         (row,) = table.itertuples()
         assert (row.kind, row.tag, row.pixels) == ("reference_disagreement", "built_up", 300)
-        assert row.score == pytest.approx(0.82)
-        assert row.reason == (
-            "Tagged built_up (82 % sure) where the reference layer says forest; 3.0 ha."
-        )
+        assert (row.score, row.expected) == (0.5, "forest")  # nothing says how sure it is
+        assert row.reason == "Tagged built_up where the reference layer says forest; 3.0 ha."
         assert row.geometry.equals(box((20, 40), (30, 45)))
         assert tuple(table.columns) == ANOMALY_COLUMNS
-    unsure = disagreement(tags, layer)
-    assert unsure["score"].tolist() == [0.5]
-    assert (unsure["tag"][0], unsure["expected"][0]) == ("built_up", "forest")
-    assert unsure["reason"][0].startswith("Tagged built_up where the reference layer says forest")
     assert len(disagreement(tags, layer, min_area_m2=31000)) == 0
 
 
@@ -275,8 +268,8 @@ def test_rules_that_fit_no_class_are_refused() -> None:
     layer = reference(("wood", box((0, 9), (0, 9))))
     with pytest.raises(ConfigError, match=r"no rule .* its classes are: wood"):
         disagreement(np.zeros((9, 9), np.uint8), layer)
-    with pytest.raises(ConventionError, match="score has shape"):
-        disagreement(np.zeros((9, 9), np.uint8), layer, score=np.zeros((2, 2), np.uint8))
+    with pytest.raises(ConventionError, match=r"probabilities have shape .*, not \(4, 9, 9\)"):
+        disagreement(np.zeros((9, 9), np.uint8), layer, probabilities=np.zeros((3, 9, 9), np.uint8))
 
 
 def test_no_anomalies_give_an_empty_table(tmp_path) -> None:
@@ -296,9 +289,7 @@ def test_tables_are_put_together_by_score() -> None:
     raster = np.zeros((30, 30), np.uint8)
     raster[4, 4], raster[20, 20] = 255, 11
     layer = reference(("forest", box((10, 15), (10, 15))))
-    wrong = disagreement(
-        np.full((30, 30), 3, np.uint8), layer, score=np.full((30, 30), 70, np.uint8)
-    )
+    wrong = disagreement(np.full((30, 30), 3, np.uint8), layer).assign(score=0.7)
     table = concat([bright(raster), wrong, empty_anomalies("EPSG:32611")], "EPSG:32611")
     assert table["kind"].tolist() == ["bright_target", "reference_disagreement", "bright_target"]
     assert table.index.tolist() == [0, 1, 2]

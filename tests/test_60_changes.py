@@ -16,7 +16,7 @@ from scene_files import UTM, write
 
 import sar2opt
 from sar2opt.errors import ConfigError, PlacementError, SceneError
-from sar2opt.pipeline import Products
+from sar2opt.pipeline import Products, resources
 from sar2opt.pipeline.plan import make_plan
 from sar2opt.tiles import sample
 
@@ -304,3 +304,28 @@ def test_the_sample_of_each_date_is_drawn_once(
     monkeypatch.setattr(sample, "sample_windows", noted)
     run_against(tmp_path, write_scene(tmp_path / "first.tif", 2, "01"))
     assert sorted(drawn) == ["first", "scene"]
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_an_earlier_scene_is_opened_once(
+    tmp_path: Path, part: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    real = resources.open_scene
+
+    def open_scene(path: Path, **how: Any) -> xr.DataArray:
+        opened.append(path.name)
+        return real(path, **how)
+
+    monkeypatch.setattr(resources, "open_scene", open_scene)
+    scene = write_scene(tmp_path / "scene.tif", 1, "25")
+    how: dict[str, Any] = {"path": scene}
+    if part:
+        left, top = UTM * (20, 20)
+        area = shapely.box(left, top - 800, left + 900, top)
+        gpd.GeoDataFrame(geometry=[area], crs="EPSG:32632").to_file(tmp_path / "part.gpkg")
+        how["aoi"] = tmp_path / "part.gpkg"
+    before = [write_scene(tmp_path / f"{day}.tif", int(day), day) for day in ("01", "13")]
+    config = sar2opt.RunConfig(scene=how, anomalies={"before": before, "low_trust": 0})
+    sar2opt.flag_scene(config, tmp_path / "flags.gpkg")
+    assert sorted(name for name in opened if name != "scene.tif") == ["01.tif", "13.tif"]

@@ -174,7 +174,8 @@ def test_every_anomaly_has_a_kind_a_score_and_a_reason(utm: Case) -> None:
         assert one.pixels == 9
         assert one.area_m2 == pytest.approx(900, rel=2e-3)
         assert one.reason.endswith(".")
-        assert "dB above its surroundings over 9 pixels" in one.reason
+        assert one.reason.startswith("Bright object of 30 m x 30 m on ")
+        assert "dB above its surroundings; expected by chance" in one.reason
 
 
 # ---- the interface of Python ---------------------------------------------------------------------

@@ -178,6 +178,13 @@ class AnomalySettings(Settings):
         None, ge=0, description="ground beside the edge of a feature that is not judged; a pixel"
     )
     min_area_m2: float = Field(10000.0, ge=0, description="smaller disagreements are not reported")
+    wrong_share: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="share of the ground of a class on which the reference may be wrong; what the "
+        "tagger doubts beyond that counts as its own error",
+    )
     low_trust: float = Field(
         30.0,
         ge=0,

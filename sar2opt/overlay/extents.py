@@ -7,36 +7,46 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from sar2opt.overlay.corners import Array
+from sar2opt.raster import pixel_area_m2
 
 ELONGATED = 1.5  # times as long as wide: below that, a direction means nothing
 _PORTION = 50_000  # outlines at a time, to save memory
 _RADIUS, _FLATTENING = 6378137.0, 1 / 298.257223563  # of WGS 84, metres
 
 
-def extents(geometry: Array, geobox: GeoBox) -> tuple[Array, Array]:
-    """Return length (metres) and orientation (degrees) of each outline in the grid's CRS.
+def extents(geometry: Array, geobox: GeoBox, *, stairs: bool = False) -> tuple[Array, Array, Array]:
+    """Return length, width (metres) and orientation (degrees) of outlines in the grid's CRS.
 
-    Both are those of the longer side of its minimum rotated rectangle on the ground; orientation
-    runs clockwise from north, 0 to 180, and is NaN for what is not ``ELONGATED``. An outline along
-    the edges of pixels is up to two pixels longer than the thing that it shows.
+    They are those of the minimum rotated rectangle on the ground; orientation is that of the longer
+    side, clockwise from north, 0 to 180, and NaN for what is not ``ELONGATED``. With ``stairs``,
+    outlines run along the edges of pixels, which makes what lies aslant too long and too wide.
+    Then both sides are cut by as much as gives the rectangle the area of the outline, which is
+    right however it lies, but by no more than stairs can add.
     """
     parts = range(0, len(geometry), _PORTION)
-    found = [_extents(geometry[first : first + _PORTION], geobox) for first in parts]
-    length, along = (
-        np.concatenate(column) for column in zip(*found, (np.zeros(0),) * 2, strict=True)
+    found = [_extents(geometry[first : first + _PORTION], geobox, stairs) for first in parts]
+    length, width, along = (
+        np.concatenate(column) for column in zip(*found, (np.zeros(0),) * 3, strict=True)
     )
-    return length, along
+    return length, width, along
 
 
-def _extents(geometry: Array, geobox: GeoBox) -> tuple[Array, Array]:
-    hulls = _in_metres(shapely.convex_hull(geometry), geobox)
+def _extents(geometry: Array, geobox: GeoBox, stairs: bool) -> tuple[Array, Array, Array]:
+    flat = shapely.convex_hull(geometry)
+    hulls = _in_metres(flat, geobox)
     corners = shapely.get_coordinates(shapely.oriented_envelope(hulls)).reshape(-1, 5, 2)
     sides = np.diff(corners[:, :3], axis=1)  # (n, 2, 2): two sides that meet
     length = np.hypot(*np.moveaxis(sides, 2, 0))
     long = sides[np.arange(len(sides)), length.argmax(axis=1)]
     along = np.degrees(np.arctan2(long[:, 0], long[:, 1])) % 180
+    if stairs:
+        area = shapely.area(geometry) * shapely.area(hulls) / shapely.area(flat)
+        turned = np.radians(along)
+        most = np.sqrt(pixel_area_m2(geobox)) * (np.abs(np.cos(turned)) + np.abs(np.sin(turned)))
+        excess = length.sum(axis=1) - np.sqrt(np.diff(length, axis=1)[:, 0] ** 2 + 4 * area)
+        length = length - np.clip(excess / 2, 0, most)[:, None]
     elongated = length.max(axis=1) >= ELONGATED * length.min(axis=1)
-    return length.max(axis=1), np.where(elongated, along, np.nan)
+    return length.max(axis=1), length.min(axis=1), np.where(elongated, along, np.nan)
 
 
 def _in_metres(hulls: Array, geobox: GeoBox) -> Array:
@@ -53,5 +63,5 @@ def _in_metres(hulls: Array, geobox: GeoBox) -> Array:
     east = np.radians((lon - lon[first] + 180) % 360 - 180) * np.cos(np.radians(lat[first]))
     north = np.radians(lat - lat[first])
     return np.asarray(
-        shapely.set_coordinates(hulls, np.column_stack([east * across, north * along]))
+        shapely.set_coordinates(hulls.copy(), np.column_stack([east * across, north * along]))
     )

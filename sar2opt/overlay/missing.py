@@ -18,7 +18,7 @@ from sar2opt.overlay.components import Progress
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
 from sar2opt.overlay.outlines import places
-from sar2opt.overlay.reference import check_rules, with_their_objects
+from sar2opt.overlay.rules import check_rules, with_their_objects
 from sar2opt.raster import NO_TAG, pixel_area_m2
 
 LEAST_PIXELS = 16  # within its border; a net that looks at some 100 pixels blurs what is smaller

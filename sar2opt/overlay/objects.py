@@ -108,7 +108,7 @@ def tags_to_objects(
         table["weight"].to_numpy(), table["pixels"].to_numpy(), level_db
     )
     table = table[table["area_m2"] >= table["tag"].map(smallest)]
-    table["length_m"], table["orientation_deg"] = extents(table.geometry.to_numpy(), geobox)
+    table["length_m"], _, table["orientation_deg"] = extents(table.geometry.to_numpy(), geobox)
     table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     return table[list(OBJECT_COLUMNS)]
 

@@ -7,19 +7,23 @@ is read once, grown by the longest reach among the steps; each step takes the wi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy.ndimage import maximum_filter
 
 from sar2opt.config import RunConfig
-from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, ToBytes
-from sar2opt.overlay.anomalies import encode_ratio
+from sar2opt.nets.models import NO_DATA, Bytes, FloodModel, Model, TagModel, ToBytes
+from sar2opt.overlay.bright import encode_ratio
 from sar2opt.overlay.changes import CHANGE_BANDS, encode_changes
+from sar2opt.overlay.disagreement import encode_probabilities
+from sar2opt.overlay.surroundings import UNKNOWN
 from sar2opt.pipeline.bright import Cfar
-from sar2opt.pipeline.earlier import Changes, names_of, open_earlier
+from sar2opt.pipeline.earlier import Changes, lay_earlier, names_of, open_earlier
 from sar2opt.pipeline.floods import Floods
 from sar2opt.pipeline.resources import Resources, resources
 from sar2opt.raster import take_band
@@ -28,12 +32,12 @@ from sar2opt.sar.looks import multilook
 from sar2opt.sar.normalise import Normalisation, to_grey
 from sar2opt.sar.power_codes import encode_power
 from sar2opt.sar.speckle import SpeckleFilter
-from sar2opt.tiles.apply import fill_tile, read_padded, read_window
+from sar2opt.tiles.apply import fill_tile, predict_tile, read_padded, read_window
 from sar2opt.tiles.plan import Window
 from sar2opt.tiles.staging import Layer, Staging
 
 Power = npt.NDArray[np.float32]
-PACKING = 2  # of the staged layers; goes up when what a byte means changes
+PACKING = 3  # of the staged layers; goes up when what a byte means changes
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,17 @@ class BlockJob:
         layers: dict[str, tuple[Bytes, int]] = {name: (layer, 1) for name, layer in mapped.items()}
         if self.cfar:
             layers["bright"] = (self._bright(self.cfar, own, block, outer), 1)
-        if self.wanted.image:
-            power = own[block.within(outer)]
-            layers["sar"] = (self._quicklook(power), self.thin)
+        power = own[block.within(outer)]
+        if self.wanted.image or self.wanted.flags:
             layers["power"] = (encode_power(power, self.translator_norm.level_db)[None], 1)
+        if self.wanted.image:
+            layers["sar"] = (self._quicklook(power), self.thin)
         if self.changes:
             past = [_by_band(one, outer) for one in opened.earlier]
             layers["change"] = (self._change(self.changes, [*past, raw], block, outer), 1)
+            if self.cfar:
+                seen = [one[self.translator_band] for one in past]
+                layers["shown"] = (self._shown(self.cfar, self.changes, seen, block, outer), 1)
             if self.floods and opened.flood:
                 dates = [one[self.floods.band] for one in (past[-1], raw)]
                 layers["flood"] = (_flood(opened.flood, self.floods, dates, block, outer), 1)
@@ -104,6 +112,11 @@ class BlockJob:
         """Whether the translator runs: for its imagery, or for the trust alone."""
         flagged = self.wanted.flags and self.config.anomalies.low_trust > 0
         return self.wanted.image or flagged
+
+    @property
+    def compares(self) -> bool:
+        """Whether tags are held against what a reference layer allows."""
+        return self.wanted.flags and self.config.anomalies.allow is not None
 
     @property
     def _net_bands(self) -> tuple[str, ...]:
@@ -122,14 +135,20 @@ class BlockJob:
         """Open the earlier scenes on the grid of ``scene``, the earliest first."""
         if self.changes is None:
             return ()
-        opened = open_earlier(self.config, scene, self.translator_band)
-        return tuple(opened[number] for number in self.changes.order)
+        return self.lay_earlier(open_earlier(self.config, scene, self.translator_band), scene)
+
+    def lay_earlier(
+        self, opened: Sequence[xr.DataArray], scene: xr.DataArray
+    ) -> tuple[xr.DataArray, ...]:
+        """Lay opened earlier scenes on the grid of ``scene``, the earliest first."""
+        order = self.changes.order if self.changes else ()
+        return lay_earlier([opened[number] for number in order], scene)
 
     def _outer(self, block: Window, *models: Model) -> Window:
         despeckle = self.despeckle
         filter_margin = despeckle.margin if despeckle else 0
         windows = [read_window(model, block).grown(filter_margin) for model in models]
-        windows.append(block.grown(self.config.anomalies.background))
+        windows.append(block.grown(self.config.anomalies.background + (1 if self.changes else 0)))
         windows.append(block.grown(self.changes.test.margin if self.changes else 0))
         return Window(
             min(window.y0 for window in windows),
@@ -147,22 +166,30 @@ class BlockJob:
         tagged = (self.tagger_band, self.tagger_norm)
         # mostly one and the same for both nets
         inputs = {wanted: wanted[1](smooth[wanted[0]]) for wanted in {translated, tagged}}
-        translator, tagger, look = opened.translator, opened.tagger, self.config.translate.look
-        missing = [0] * len(translator.look(look)[1].affine) + [NO_DATA]
+        translator, look = opened.translator, self.config.translate.look
 
-        def predict(model: Model, tile: Power, to_bytes: ToBytes, missing: list[int]) -> Bytes:
-            own = tile[None][(slice(None), *read_window(model, block).within(outer))]
-            return _predicted(model, own, block, to_bytes, missing)
+        def own(model: Model, tile: Power) -> Power:
+            return tile[None][(slice(None), *read_window(model, block).within(outer))]
 
-        tags = predict(tagger, inputs[tagged], tagger.to_bytes(), [NO_DATA, NO_DATA])
-        layers = {"tags": tags[:1], "score": tags[1:]}
+        layers = self._tagged(opened.tagger, own(opened.tagger, inputs[tagged]), block)
         if self.translates:
+            missing = [0] * len(translator.look(look)[1].affine) + [NO_DATA]
             paint = translator.to_bytes(look, self.trust_factor)
-            image = predict(translator, inputs[translated], paint, missing)
+            tile = own(translator, inputs[translated])
+            image = _predicted(translator, tile, block, paint, missing)
             layers["trust"] = image[-1:]
             if self.wanted.image:
                 layers["optical"] = image[:-1]
         return layers
+
+    def _tagged(self, tagger: TagModel, tile: Power, block: Window) -> dict[str, Bytes]:
+        """Return tags and scores, and the probabilities of all tags if a layer is compared."""
+        if not self.compares:
+            tags = _predicted(tagger, tile, block, tagger.to_bytes(), [NO_DATA, NO_DATA])
+            return {"tags": tags[:1], "score": tags[1:]}
+        output = predict_tile(tagger, tile, block)
+        tag, score = tagger.choose(output)
+        return {"tags": tag, "score": score, "probabilities": encode_probabilities(output)}
 
     def _despeckled(self, power: dict[str, Power]) -> dict[str, Power]:
         if self.despeckle is None:
@@ -170,10 +197,22 @@ class BlockJob:
         return {band: self.despeckle(values) for band, values in power.items()}
 
     def _bright(self, cfar: Cfar, power: Power, block: Window, outer: Window) -> Bytes:
-        settings = self.config.anomalies
-        reach = block.grown(settings.background)
-        ratio = cfar(power[reach.within(outer)], settings)
+        reach = block.grown(self.config.anomalies.background)
+        ratio = cfar.ratio(power[reach.within(outer)], self.config.anomalies)
         return encode_ratio(ratio[block.within(reach)])[None]
+
+    def _shown(
+        self, cfar: Cfar, changes: Changes, dates: list[Power], block: Window, outer: Window
+    ) -> Bytes:
+        """Return how many earlier dates have a bright pixel here or beside, where all can tell."""
+        reach = block.grown(self.config.anomalies.background + 1)
+        count = np.zeros(block.shape, np.uint8)
+        for power, gain in zip(dates, changes.gains(self.translator_band), strict=True):
+            ratio = cfar.ratio(gain * power[reach.within(outer)], self.config.anomalies)
+            bright = maximum_filter(np.nan_to_num(ratio) > 1, size=3)[block.within(reach)]
+            known = np.isfinite(ratio[block.within(reach)]) & (count != UNKNOWN)
+            count = np.where(known, np.minimum(count + bright, UNKNOWN - 1), UNKNOWN)
+        return count.astype(np.uint8)[None]
 
     def _change(
         self, changes: Changes, dates: list[dict[str, Power]], block: Window, outer: Window
@@ -223,24 +262,26 @@ def _flood(
     return _predicted(model, tile, block, model.to_bytes(), [NO_DATA])
 
 
-def staged_layers(
-    optical_bands: int, thin: int, wanted: Wanted, *, trust: bool, changes: bool, floods: bool
-) -> dict[str, Layer]:
+def staged_layers(job: BlockJob, optical_bands: int, classes: int) -> dict[str, Layer]:
     """Return the layers that ``BlockJob`` stages."""
-    layers = {"tags": Layer(1, 255), "score": Layer(1, 255)}
-    if wanted.image:
+    layers = {"tags": Layer(1, NO_DATA), "score": Layer(1, NO_DATA)}
+    if job.wanted.image or job.wanted.flags:
+        layers["power"] = Layer(1, 0)
+    if job.compares:
+        layers["probabilities"] = Layer(classes, NO_DATA)
+    if job.wanted.image:
         layers |= {
             "optical": Layer(optical_bands, 0),
-            "sar": Layer(1, 0, factor=thin),
-            "power": Layer(1, 0),
+            "sar": Layer(1, 0, factor=job.thin),
         }
-    if trust:
+    if job.translates:
         layers["trust"] = Layer(1, NO_DATA)
-    if wanted.flags:
+    if job.cfar:
         layers["bright"] = Layer(1, 0)
-    if changes:
+    if job.changes:
         layers["change"] = Layer(CHANGE_BANDS, 0)
-    if floods:
+        layers["shown"] = Layer(1, UNKNOWN)
+    if job.floods:
         layers["flood"] = Layer(1, NO_DATA)
     return layers
 

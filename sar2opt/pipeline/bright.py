@@ -31,6 +31,7 @@ class Cfar:
     looks: float  # of the gamma clutter that is assumed where no law is fitted
     cells: int  # of the ring
     ordered: bool = False  # held against the ring's ordered statistic, not its mean
+    even: bool = False  # the scene is, and its tags say nothing
     law: Law | None = field(default=None, repr=False)  # pixels do not depend on it
     sentences: tuple[str, ...] = field(default=(), repr=False)  # nor on them
 
@@ -41,7 +42,7 @@ class Cfar:
         tail = os_cfar_tail if self.ordered else ca_cfar_tail
         return tail(ratio, self.looks, self.cells)
 
-    def __call__(
+    def ratio(
         self, power: npt.NDArray[np.float32], settings: AnomalySettings
     ) -> npt.NDArray[np.float32]:
         """Return how far each pixel ``(y, x)`` stands above its threshold, NaN where not tested."""
@@ -94,7 +95,7 @@ def plan_cfar(
         clutter = _taken(fit, settings)
     sentences = tuple(_sentences(settings, ground, clutter, factor))
     law = fit.law if fit else None
-    return Cfar(factor, background_max, looks, cells, ordered, law, sentences)
+    return Cfar(factor, background_max, looks, cells, ordered, ground.even, law, sentences)
 
 
 def _taken(fit: ClutterFit, settings: AnomalySettings) -> str:

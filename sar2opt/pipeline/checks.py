@@ -14,7 +14,8 @@ from sar2opt.errors import ConfigError, LayerError
 from sar2opt.overlay.anomalies import ANOMALY_COLUMNS
 from sar2opt.overlay.joined_table import Sites, match_rows, read_rows
 from sar2opt.overlay.missing import LEAST_PIXELS, visible
-from sar2opt.overlay.reference import check_rules, read_allow, read_reference, read_tolerance
+from sar2opt.overlay.reference import read_reference
+from sar2opt.overlay.rules import check_rules, read_allow, read_tolerance
 from sar2opt.products.vectors import check_formats
 from sar2opt.raster import pixel_area_m2
 from sar2opt.sar.speckle import SpeckleFilter

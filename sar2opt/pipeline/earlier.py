@@ -38,14 +38,18 @@ class Changes:
     doubt: str  # why scores are halved; "" if they are not
     sentences: tuple[str, ...]
 
+    def gains(self, band: str) -> tuple[float, ...]:
+        """Return by what the earlier dates must be multiplied to have the level of the scene."""
+        return _tests(self.test)[self.bands.index(band)].gains[:-1]
+
 
 def open_earlier(config: RunConfig, scene: xr.DataArray, band: str) -> tuple[xr.DataArray, ...]:
-    """Open the earlier scenes that a configuration names on the grid of ``scene``, in its order.
+    """Open the earlier scenes that a configuration names, in its order, each on its own grid.
 
     They are opened as the scene is: scale, calibration and geocoding are the same. Each is
     ``(band, y, x)``, lazy: both bands of a scene of two if all have them and none was asked for,
-    else ``band``. Raises ``BandError`` where one lacks ``band``, ``PlacementError`` where
-    one does not overlap the scene, ``SceneError`` where one is of another radar or later.
+    else ``band``. Raises ``BandError`` where one lacks ``band``, ``SceneError`` where one is of
+    another radar or later.
     """
     opened = []
     for path in config.anomalies.before:
@@ -54,8 +58,16 @@ def open_earlier(config: RunConfig, scene: xr.DataArray, band: str) -> tuple[xr.
         _check(path, earlier, scene, band)
         opened.append(earlier)
     both = len(scene.band) == 2 and config.scene.polarisation == "auto"
-    if not (both and all(set(names_of(one)) == set(names_of(scene)) for one in opened)):
-        opened = [take_band(one, band) for one in opened]
+    if both and all(set(names_of(one)) == set(names_of(scene)) for one in opened):
+        return tuple(opened)
+    return tuple(take_band(one, band) for one in opened)
+
+
+def lay_earlier(opened: Sequence[xr.DataArray], scene: xr.DataArray) -> tuple[xr.DataArray, ...]:
+    """Lay earlier scenes on the grid of ``scene``, or of a part of it, lazily.
+
+    Raises ``PlacementError`` where one does not overlap it.
+    """
     return tuple(lay_alongside(one, scene.odc.geobox, _WHOLE) for one in opened)
 
 

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from shapely.geometry.base import BaseGeometry
 
 from sar2opt.overlay import (
+    Ground,
     bright_targets,
     changes,
     concat,
+    expected_targets,
     floods,
     is_flooded,
     keep_anomaly_ids,
@@ -152,8 +154,7 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
     tags, geobox, names, table = (
         _plane(plan, "tags"), plan.facts.geobox, plan.classes, reference.table
     )  # fmt: skip
-    how: dict[str, Any] = {"column": settings.column, "score": _plane(plan, "score")}
-    how["border"] = reference.border
+    how: dict[str, Any] = {"column": settings.column, "border": reference.border}
     if reference.allow is not None:
         found.append(
             reference_disagreement(
@@ -162,6 +163,8 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
                 names,
                 table,
                 allow=reference.allow,
+                probabilities=plan.staging.array("probabilities"),
+                wrong_share=settings.wrong_share,
                 min_area_m2=settings.min_area_m2,
                 progress=_told(progress, "comparing with the reference"),
                 **how,
@@ -171,23 +174,36 @@ def _against_reference(plan: RunPlan, progress: Progress | None) -> list[gpd.Geo
     if reference.expect is not None:
         told = _told(progress, "looking for what is missing")
         more: dict[str, Any] = {"expect": reference.expect, "progress": told}
+        more["score"] = _plane(plan, "score")
         found.append(missing_objects(tags, geobox, names, table, **more, **how))
     return found
 
 
 def _bright_targets(plan: RunPlan) -> gpd.GeoDataFrame:
     assert plan.job.cfar is not None
-    return bright_targets(
+    settings, reference, before = plan.config.anomalies, plan.reference, plan.job.changes
+    known = Ground(
+        tags=_plane(plan, "tags"),
+        names=plan.classes,
+        power=None if plan.job.cfar.even else _plane(plan, "power"),  # the tags explain nothing
+        shown=_plane(plan, "shown") if before else None,
+        earlier=len(before.order) if before else 0,
+    )
+    table = bright_targets(
         _plane(plan, "bright"),
         plan.facts.geobox,
         factor=plan.job.cfar.factor,
-        false_alarm=plan.config.anomalies.false_alarm,
-        tags=_plane(plan, "tags"),
-        names=plan.classes,
+        false_alarm=settings.false_alarm,
         tail=plan.job.cfar.tail,
-        min_pixels=plan.config.anomalies.min_pixels,
+        known=known,
+        min_pixels=settings.min_pixels,
         **_engine(plan),
     )
+    if reference is None or reference.allow is None:
+        return table
+    pixel = float(np.sqrt(abs(plan.facts.geobox.affine.determinant)))
+    rules = reference.table, settings.column, reference.allow, reference.border * pixel
+    return table[~expected_targets(table, *rules)].reset_index(drop=True)
 
 
 def _low_trust(plan: RunPlan, progress: Progress | None) -> gpd.GeoDataFrame:

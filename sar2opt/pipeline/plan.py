@@ -22,7 +22,7 @@ from sar2opt.overlay import check_tags, read_earlier, read_known
 from sar2opt.pipeline.block import PACKING, BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
-from sar2opt.pipeline.earlier import looks_of, open_earlier, plan_changes
+from sar2opt.pipeline.earlier import lay_earlier, looks_of, open_earlier, plan_changes
 from sar2opt.pipeline.floods import plan_floods
 from sar2opt.pipeline.record import run_facts
 from sar2opt.pipeline.resources import (
@@ -88,17 +88,16 @@ def make_plan(config: RunConfig, command: str = "", wanted: Wanted = EVERYTHING)
     stride = lcm(*(model.stride for model in models if model))
     blocks = Plan((rows, cols), config.engine.block, stride)
     thin = thinning(blocks.shape, blocks.block)
-    job = _make_job(_anchored(config), scene, models, folder.absolute(), thin, wanted)
+    job, before = _make_job(_anchored(config), scene, models, folder.absolute(), thin, wanted)
     overwrite = config.output.overwrite or Staging(job.staging).is_published(job.fingerprint)
     _check_target(wanted, folder, source, overwrite=overwrite)
-    made = {"changes": job.changes is not None, "floods": job.floods is not None}
-    layers = staged_layers(optical_bands, thin, wanted, trust=job.translates, **made)
+    layers = staged_layers(job, optical_bands, len(tagger.bands_out))
     facts = run_facts(config, name, scene, job, models, command)
     if reference is not None:
         sites = reference.sites.notes if reference.sites else ()
         facts = replace(facts, assumptions=(*facts.assumptions, *reference.notes, *sites))
     if config.engine.scheduler == "threads":  # else others open them, where they are
-        opened = Resources(scene, translator, tagger, job.open_earlier(scene), flood)
+        opened = Resources(scene, translator, tagger, job.lay_earlier(before, scene), flood)
         keep(opened, job.threads, job.fingerprint)
     return RunPlan(
         config=config,
@@ -180,7 +179,8 @@ def _make_job(
     folder: Path,
     thin: int,
     wanted: Wanted,
-) -> BlockJob:
+) -> tuple[BlockJob, tuple[xr.DataArray, ...]]:
+    """Return the task of the blocks, and the earlier scenes, opened."""
     translator, tagger, flood = models
     bands = [model.choose_band(scene, config.scene.polarisation) for model in (translator, tagger)]
     # of the whole scene: a bay must not turn into land because only the bay was asked for
@@ -194,7 +194,7 @@ def _make_job(
     cfar = plan_cfar(*about) if wanted.flags else None
     workers = count_workers(config.engine.workers)
     opened = open_earlier(config, whole.scene, bands[0]) if wanted.flags else ()
-    earlier = [Sampled(one) for one in opened]
+    earlier = [Sampled(one) for one in lay_earlier(opened, whole.scene)]
     changes = plan_changes(config, whole, earlier, bands[0])
     job = BlockJob(
         config=config,
@@ -212,7 +212,7 @@ def _make_job(
         floods=plan_floods(flood, whole, earlier, changes),
         wanted=wanted,
     )
-    return replace(job, fingerprint=_fingerprint(job, models))
+    return replace(job, fingerprint=_fingerprint(job, models)), opened
 
 
 def _doubts(
@@ -254,7 +254,7 @@ def _fingerprint(job: BlockJob, models: Models) -> str:
         "change": [repr(job.changes), repr(job.floods), config.anomalies.change_db,
                    [str(path) for path in config.anomalies.before]],
         "block": [config.engine.block, job.thin],
-        "wanted": [job.wanted.image, job.wanted.flags, job.translates],
+        "wanted": [job.wanted.image, job.wanted.flags, job.translates, job.compares],
         "software": version("sar2opt"),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
