@@ -75,7 +75,7 @@ def test_water_is_counted_where_labels_are_known() -> None:
     assert 0.4 < found["iou_water"] == found["precision"] < 0.55
 
 
-def test_a_town_that_the_radar_sees_dark_is_known_to_be_dry() -> None:
+def test_a_town_that_only_the_radar_sees_dark_is_known_to_be_dry() -> None:
     class Town(torch.nn.Module):
         def forward(self, image: Any) -> Any:
             logits = torch.zeros(1, len(COVERS), *image.shape[2:])
@@ -84,6 +84,9 @@ def test_a_town_that_the_radar_sees_dark_is_known_to_be_dry() -> None:
 
     pair = replace(picture(), look="natural")
     chip = LabelChip(np.full((3, 8, 8), 0.5, np.float32), np.zeros((8, 8), np.uint8), "a", "sim")
-    (weak,) = label_weakly(Town(), [pair], [chip], confidence=0.7)
-    assert (weak.tags[5:30, 5:30] == IS_DRY).all()
+    runway = pair.optical.copy()
+    runway[:, :40, :20] = 250  # the other half is a harbour basin
+    (weak,) = label_weakly(Town(), [replace(pair, optical=runway)], [chip], confidence=0.7)
+    assert (weak.tags[5:30, 5:15] == IS_DRY).all()
+    assert (weak.tags[5:30, 25:35] == IGNORE).all()
     assert (weak.tags[50:, 50:] == CLASSES.index("built_up")).all()

@@ -37,7 +37,8 @@ def label_weakly(
 ) -> list[WeakPair]:
     """Tag true colour with the teacher, each source in the tone of the chips it learnt from.
 
-    Towns that the radar sees dark, as runways are, have the label that they are dry.
+    Towns that the radar sees dark and the eye light, as runways are, are labelled as dry; what is
+    dark to both may be a harbour that the teacher does not know.
     """
     goal = tone_of([chip.image for chip in chips])
     colour = [pair for pair in pairs if pair.look == "natural"]
@@ -52,9 +53,10 @@ def label_weakly(
                 scores = teacher(torch.from_numpy(image[None].astype(np.float32)))
             best, tags = torch.softmax(scores, dim=1)[0].max(dim=0)
             sure = (best >= confidence).numpy() & np.isfinite(pair.decibel)
-            dark = tags.numpy() == CLASSES.index("built_up")
+            town = tags.numpy() == CLASSES.index("built_up")
+            light = image.mean(axis=0) > goal[0].mean()
             told = np.where(believable(tags.numpy(), pair), tags.numpy(), IGNORE)
-            told = np.where(dark & (told == IGNORE), IS_DRY, told)
+            told = np.where(town & light & (told == IGNORE), IS_DRY, told)
             weak.append(WeakPair(pair, np.where(sure, told, IGNORE).astype(np.uint8)))
     return weak
 
