@@ -83,7 +83,8 @@ def test_a_town_that_only_the_radar_sees_dark_is_known_to_be_dry() -> None:
             return logits
 
     pair = replace(picture(), look="natural")
-    chip = LabelChip(np.full((3, 8, 8), 0.5, np.float32), np.zeros((8, 8), np.uint8), "a", "sim")
+    seen = np.random.default_rng(0).random((3, 8, 8), np.float32)
+    chip = LabelChip(seen, np.zeros((8, 8), np.uint8), "a", "sim")
     runway = pair.optical.copy()
     runway[:, :40, :20] = 250  # the other half is a harbour basin
     (weak,) = label_weakly(Town(), [replace(pair, optical=runway)], [chip], confidence=0.7)
