@@ -31,6 +31,8 @@ SHORTER = {  # of the settings that ship, what would take hours
     "crop = 192": "crop = 64",
     "steps = 5000": "steps = 2",
     "steps = 2400": "steps = 2",
+    "steps = 200": "steps = 2",
+    "synthetic_scenes = 20": "synthetic_scenes = 1",
     "batch = 8": "batch = 2\nwarm_up = 1",
     'scale = "display-amplitude"': 'scale = "display-amplitude"\nblock = 128',
 }

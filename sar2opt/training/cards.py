@@ -147,8 +147,8 @@ def tagger_card(
     return Card(
         name=config.name,
         kind="tagger",
-        summary="Tags land cover from one band of C-band backscatter. Trained on weak labels: "
-        "what an optical net says of the optical image beside the radar image.",
+        summary="Tags land cover from one band of C-band backscatter. Trained on "
+        f"{_learnt(config)}.",
         architecture="Tagger",
         settings=config.net.model_dump(mode="json"),
         bands_out=CLASSES,
@@ -157,13 +157,38 @@ def tagger_card(
         temperature=temperature,
         training={
             "command": f"sar2opt train configs/{file} --data DATA --out OUT",
-            "protocol": f"{SPLIT}; labels are weak everywhere but in chips/terramind, which no "
-            "training saw",
+            "protocol": f"{SPLIT}; {_told(config)}",
             "remarks": config.remarks or "none",
             "share of pixels by weak label": shares,
             "configuration": str(config.model_dump(exclude={"sources"})),
         },
         figures=figures,
-        licences=(*TAGGER_SOURCES, *LABEL_SOURCES),
+        licences=_licences(config),
         **COMMON | {"stride": stride},
     )
+
+
+def _has_teacher(config: TaggerTraining) -> bool:
+    return bool(config.sources or config.pairs)
+
+
+def _learnt(config: TaggerTraining) -> str:
+    """Say what labels a tagger learnt from."""
+    own = f"labels of {', '.join(source.name for source in config.labels)}"
+    weak = "weak labels: what an optical net says of the optical image beside the radar image"
+    return "; ".join([weak] * _has_teacher(config) + [own] * bool(config.labels))
+
+
+def _told(config: TaggerTraining) -> str:
+    """Say what is true of the labels that figures rest on."""
+    if _has_teacher(config):
+        return "labels are weak everywhere but in chips/terramind, which no training saw"
+    return "labels are as they were given"
+
+
+def _licences(config: TaggerTraining) -> tuple[str, ...]:
+    if config.notices:
+        return (*config.notices, ENCODER)
+    if _has_teacher(config):
+        return (*TAGGER_SOURCES, *LABEL_SOURCES)
+    return ("the recipe names no sources or licences: it has no notices", ENCODER)

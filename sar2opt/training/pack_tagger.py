@@ -57,17 +57,23 @@ def pack_tagger(
 def _on_weak(
     scores: Scores, config: TaggerTraining, test: Sequence[WeakPair], temperature: float
 ) -> dict[str, Any]:
-    """Return the figures on weak labels of test places."""
+    """Return the figures on weak labels, and on one's own, of test places."""
+    own_names = {source.name for source in config.labels}
     told = [item for item in test if item.pair.look != config.infrared]
     rivers = [item for item in test if item.pair.look == config.infrared]
-    imaged = [item for item in told if not item.pair.label]
-    error = calibration_error(draw_pixels(scores, told, config.norm), temperature)
-    found = {
-        "weak labels, test places": summary(on_weak_labels(scores, imaged, config.norm)),
-        "probabilities against weak labels, test places, sources alike": {
+    found: dict[str, Any] = {}
+    for name, items in (
+        ("weak labels", [x for x in told if x.pair.source not in own_names and not x.pair.label]),
+        ("own labels", [x for x in told if x.pair.source in own_names]),
+    ):
+        if items:
+            counts = on_weak_labels(scores, items, config.norm)
+            found[f"{name}, test places"] = summary(counts)
+    if told:
+        error = calibration_error(draw_pixels(scores, told, config.norm), temperature)
+        found["probabilities against these labels, test places, sources alike"] = {
             "expected_calibration_error": round(error, 3)
-        },
-    }
+        }
     if rivers:
         found["weak labels of water in infrared pictures, test places"] = dict(
             water_iou(scores, rivers, config.norm)
@@ -82,8 +88,10 @@ def _on_chips(scores: Scores, config: TaggerTraining, pairs: Sequence[Pair]) -> 
 
 
 def _on_true(scores: Scores, config: TaggerTraining, data: Path) -> dict[str, Any]:
-    """Return the figures on true labels."""
+    """Return the figures on true labels, where there are any."""
     true = on_true_labels(scores, data, config.norm)
+    if not true:
+        return {}
     total, names = merged(sum(true.values(), start=np.zeros((len(CLASSES),) * 2, np.int64)))
     return {
         "true labels, chips/terramind, VH, low vegetation and cropland as one": summary(

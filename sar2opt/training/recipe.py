@@ -30,10 +30,12 @@ from sar2opt.training.pairs.sources import read_pairs
 from sar2opt.training.tags.chips import read_label_chips
 from sar2opt.training.tags.infrared import label_by_infrared
 from sar2opt.training.tags.object_labels import with_objects
+from sar2opt.training.tags.own_labels import read_own_labels
 from sar2opt.training.tags.settings import TaggerTraining
 from sar2opt.training.tags.student import train_student
 from sar2opt.training.tags.teacher import train_teacher
 from sar2opt.training.tags.weak_labels import (
+    WeakPair,
     label_by_chip,
     label_weakly,
 )
@@ -114,20 +116,30 @@ def train_translator(
 
 def _tagger(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:
     config = load_config(config_file, TaggerTraining)
-    chips = read_label_chips(data)
-    teacher = train_teacher(config, chips, out, resume=resume)
-    save_teacher(teacher, out / TEACHER)
     pairs = read_pairs(data, config.sources, config.norm) if config.sources else []
     pairs += read_set(config.pairs).pairs if config.pairs else []
-    weak = label_weakly(teacher, pairs, chips, config.confidence)
-    if config.objects:
-        weak = [with_objects(item) for item in weak]
+    weak = read_own_labels(data, config)
+    if any(pair.look == "natural" for pair in pairs):
+        weak += _taught(config, pairs, data, out, resume)
     weak += label_by_chip(pairs, config.chip_labels)
     if config.infrared:
         weak += label_by_infrared(pairs, config.infrared)
+    if not any(item.pair.split == "train" for item in weak):
+        raise ConfigError(f"{config_file}: nothing to learn from: give labels, pairs or sources")
     begun = (out / "student" / "checkpoint.pt").exists()
     net = train_student(config, weak, out, resume=resume and begun)
     return pack_tagger(net, config, config_file.name, pairs, weak, data, out)
+
+
+def _taught(
+    config: TaggerTraining, pairs: Sequence[Pair], data: Path, out: Path, resume: bool
+) -> list[WeakPair]:
+    """Return what a teacher, trained on the optical labels below ``data``, says of the pairs."""
+    chips = read_label_chips(data)
+    teacher = train_teacher(config, chips, out, resume=resume)
+    save_teacher(teacher, out / TEACHER)
+    weak = label_weakly(teacher, pairs, chips, config.confidence)
+    return [with_objects(item) for item in weak] if config.objects else weak
 
 
 def _flood(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:

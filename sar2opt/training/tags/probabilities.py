@@ -38,11 +38,13 @@ def draw_pixels(
 ) -> Pixels:
     """Draw labelled pixels of pairs, each source, and each label of whole chips, weighing alike."""
     rng, logits, truth, groups = np.random.default_rng(0), [], [], []
+    weak = [item for item in weak if (item.tags < len(CLASSES)).any()]
+    if not weak:
+        nothing = torch.zeros(0, dtype=torch.float64)
+        return Pixels(nothing[:, None].expand(0, len(CLASSES)), nothing.long(), nothing)
     for item in weak:
         known = np.flatnonzero(item.tags < len(CLASSES))
         some = rng.choice(known, min(known.size, max(MOST, known.size // SHARE)), replace=False)
-        if not known.size:
-            continue
         output = scores(item.pair.sar(norm))
         logits.append(output.reshape(len(output), -1)[:, some].T)
         truth.append(item.tags.ravel()[some])
@@ -57,7 +59,9 @@ def draw_pixels(
 
 
 def fit_temperature(pixels: Pixels) -> float:
-    """Return the number to divide scores by: of 60 from 0.5 to 4, the most likely."""
+    """Return the number to divide scores by: of 60 from 0.5 to 4, the most likely; 1 for none."""
+    if not len(pixels.truth):
+        return 1.0
 
     def loss(temperature: float) -> float:
         scaled = pixels.logits / temperature

@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sar2opt.errors import ConfigError
+from sar2opt.nets.bundle import load_net
+from sar2opt.nets.bundle_files import find_bundle
 from sar2opt.nets.tagger import CLASSES, Tagger
 from sar2opt.sar.radiometry import to_db
 from sar2opt.synth import sample_pair
@@ -42,8 +45,7 @@ def train_student(
     train = [item for item in weak if item.pair.split == "train"]
     sampler = BalancedCrops(config, train, synthetic_pairs(config))
     torch.manual_seed(config.seed)
-    net = Tagger(config.net)
-    load_encoder(net.net.encoder)
+    net = _begun(config)
     step = TagStep(
         net, config.student, sampler.weights(), sampler.draw, config.seed, open_sets(config)
     )
@@ -51,6 +53,23 @@ def train_student(
     average = copy.deepcopy(step.average.net).eval()
     assert isinstance(average, Tagger)
     return average
+
+
+def _begun(config: TaggerTraining) -> Tagger:
+    """Return a net with the pretrained encoder, or the one to go on from."""
+    if not config.start:
+        net = Tagger(config.net)
+        load_encoder(net.net.encoder)
+        return net
+    path = find_bundle(config.start)
+    begun, card = load_net(path)
+    if card.kind != "tagger" or card.settings != config.net.model_dump(mode="json"):
+        raise ConfigError(
+            f"start: {config.start} is a {card.kind} of {card.settings}, and [net] describes "
+            f"{config.net.model_dump(mode='json')}: say the same"
+        )
+    assert isinstance(begun, Tagger)
+    return begun.requires_grad_(True)
 
 
 def open_sets(config: TaggerTraining) -> torch.Tensor:
@@ -90,13 +109,14 @@ class BalancedCrops:
     ) -> None:
         self.config = config
         self.pools = [_Pool(weak, config.weights), _Pool(synthetic, {})]
+        self.synthetic_share = config.synthetic_share if synthetic else 0.0
 
     def draw(
         self, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return normalised SAR ``(1, y, x)`` and tags ``(y, x)``, 255 where unknown."""
         config = self.config
-        pool = self.pools[int(rng.random() < config.synthetic_share)]
+        pool = self.pools[int(rng.random() < self.synthetic_share)]
         item, y, x = pool.draw(rng)
         rows, cols = item.tags.shape
         y, x = (
