@@ -221,7 +221,7 @@ def test_towns_are_named(visit: Callable[..., Any]) -> None:
     middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
     for number, (x, y) in enumerate(middles):
         assert all(abs(x - a) > 100 or abs(y - b) > 20 for a, b in middles[:number])
-    assert "GeoNames" in page.locator("#facts").inner_text()
+    assert "GeoNames" in page.locator("#credit").inner_text()
 
 
 def test_lengths_are_measured(visit: Callable[..., Any]) -> None:
