@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from sar2opt.products.pictures import (
     read_pictures,
     trust_palette,
 )
-from sar2opt.products.preview import MARK, draw_preview, write_preview
+from sar2opt.products.preview import MARK, draw_preview, worth_showing, write_preview
 from sar2opt.products.report import write_report
 from sar2opt.products.styles import ANOMALY_COLOURS
 
@@ -374,3 +375,43 @@ def test_only_the_strongest_anomalies_are_shown(scene: Scene, tmp_path: Path) ->
     assert Page(text).tags["article"] == 10 + 2  # and the two models
     assert "19 in all: 19 × bright target" in text
     assert "The 10 strongest are shown" in text
+
+
+def test_of_each_kind_one_is_shown_however_many_stronger_ones_there_are(
+    scene: Scene, tmp_path: Path
+) -> None:
+    kinds = ["bright_target"] * 18 + ["change"]
+    rows = anomaly_rows(scene.facts.geobox, [(20 * i, 300) for i in range(1, 20)], kind=kinds)
+    shown = worth_showing(rows)
+    assert list(shown["id"]) == [*map(str, range(9)), "18"]
+    text = report(tmp_path, scene, rows)
+    assert re.findall(r"</span>([\w ]+)</h3>", text) == ["Bright target"] * 9 + [
+        "Change since earlier scenes"
+    ]
+
+
+def test_names_below_the_chart_have_room(scene: Scene, tmp_path: Path) -> None:
+    text = report(tmp_path, scene)
+    parts = re.findall(r'width="([\d.]+)" height="5"[^>]*>\s*<text[^>]*>([^<]+)<', text)
+    assert parts
+    assert all(len(words) < float(width) for width, words in parts)
+
+
+def test_no_name_of_a_column_is_left_for_people(scene: Scene, tmp_path: Path) -> None:
+    known = facts(scene.facts.geobox)
+    features = gpd.GeoDataFrame(
+        {"use": ["park"], "area_m2": [1e4], "anomalies": [3], "kinds": ["reference_disagreement 3"],
+         "flagged_share": [0.5]},
+        geometry=[scene.facts.geobox.extent.geom], crs=scene.facts.geobox.crs.to_wkt(),
+    )  # fmt: skip
+    path = write_report(
+        tmp_path / "S_report.html", replace(known, figures={"seconds_blocks": 1.5}),
+        pictures_of(scene), anomaly_rows(known.geobox, [(100, 300)]),
+        tag_counts=np.bincount(scene.tags.ravel(), minlength=256),
+        trust_counts=np.bincount(scene.trust.ravel(), minlength=256),
+        crop=lambda shape: {}, features=features,
+    )  # fmt: skip
+    text = path.read_text(encoding="utf-8")
+    assert "disagrees with the reference 3" in text
+    assert "<th>seconds blocks</th>" in text
+    assert "reference_disagreement" not in text

@@ -221,7 +221,7 @@ def test_towns_are_named(visit: Callable[..., Any]) -> None:
     middles = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
     for number, (x, y) in enumerate(middles):
         assert all(abs(x - a) > 100 or abs(y - b) > 20 for a, b in middles[:number])
-    assert "GeoNames" in page.locator("#facts").inner_text()
+    assert "GeoNames" in page.locator("#credit").inner_text()
 
 
 def test_lengths_are_measured(visit: Callable[..., Any]) -> None:
@@ -266,18 +266,37 @@ def test_there_are_no_serious_barriers(theme: str, width: int, visit: Callable[.
     assert serious == []
 
 
-def test_without_webgl_the_list_stands_alone(address: str) -> None:
-    with chromium("--disable-gpu", "--disable-3d-apis") as other:
-        page = other.new_page()
-        page.goto(f"{address}/#{PLANTED}")
-        page.wait_for_selector("body[data-ready]", timeout=60_000)
-        assert page.locator("#told").inner_text().startswith("The map cannot be drawn: ")
+def test_without_webgl_the_list_stands_alone(browser: Any, address: str) -> None:
+    page = browser.new_page()
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(f"{address}/#{PLANTED}")
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
+    assert page.locator("#told").inner_text().startswith("The map cannot be drawn: ")
+    page.locator("#list button").first.click()
+    assert page.locator("#detail").is_visible()
+    page.keyboard.press("m")
+    page.locator("#fit").click()
+    page.locator("#theme").click()
+    assert page.locator("#count").inner_text().endswith(" found")
+    page.close()
+
+
+def test_nothing_covers_the_slider_of_times(visit: Callable[..., Any]) -> None:
+    for width in (1200, 390):
+        page = visit(viewport={"width": width, "height": 800})
         page.locator("#list button").first.click()
-        assert page.locator("#detail").is_visible()
-        page.keyboard.press("m")
-        page.locator("#fit").click()
-        page.locator("#theme").click()
-        assert page.locator("#count").inner_text().endswith(" found")
+        page.wait_for_timeout(500)
+        times = page.locator("#times").bounding_box()
+        assert times["height"] < 50
+        for name in ("#detail", "#mark-right", "#mark-left", "#tools"):
+            other = page.locator(name).bounding_box()
+            apart = (
+                times["x"] + times["width"] <= other["x"]
+                or other["x"] + other["width"] <= times["x"]
+                or times["y"] + times["height"] <= other["y"]
+                or other["y"] + other["height"] <= times["y"]
+            )
+            assert apart, (width, name, times, other)
 
 
 def test_a_folder_without_products_says_so(browser: Any, tmp_path: Path) -> None:

@@ -48,13 +48,19 @@ class _Panel:
     height: int
 
 
+def worth_showing(anomalies: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return ten anomalies: the strongest of each kind, and the strongest of the others."""
+    first = ~anomalies["kind"].duplicated()  # of a table that has the strongest first
+    return anomalies[first | ((~first).cumsum() <= MOST - first.sum())].head(MOST)
+
+
 def write_preview(
     path: Path, facts: Facts, pictures: Pictures, anomalies: gpd.GeoDataFrame
 ) -> Path:
     """Write the preview (PNG, 1600 pixels wide). Raises ``OutputError``.
 
-    ``anomalies`` are in the CRS of the pictures, the strongest first; the first ten get a number
-    on the picture and a line of text.
+    ``anomalies`` are in the CRS of the pictures, the strongest first; those worth showing get a
+    number on the picture and a line of text.
     """
     with output_errors(path):
         says = PngInfo()
@@ -68,7 +74,7 @@ def write_preview(
 def draw_preview(facts: Facts, pictures: Pictures, anomalies: gpd.GeoDataFrame) -> Image.Image:
     """Return the preview as a picture."""
     panels, below = _layout(pictures)
-    named = anomalies.head(MOST)
+    named = worth_showing(anomalies)
     canvas = Canvas(WIDTH, below + _height_of_list(len(named)) + 132)
     _title(canvas, facts)
     views = pictures.views()
@@ -218,7 +224,8 @@ def _list(canvas: Canvas, y: int, anomalies: gpd.GeoDataFrame, named: gpd.GeoDat
         return y + _height_of_list(0)
     width = canvas.text((EDGE, y), f"Flagged: {len(anomalies)}", 22)
     if len(anomalies) > MOST:
-        canvas.text((EDGE + width + 14, y + 5), f"the {MOST} strongest are shown", 16, GREY)
+        said = f"{MOST} are shown: the strongest, of each kind one"
+        canvas.text((EDGE + width + 14, y + 5), said, 16, GREY)
     x = float(WIDTH - EDGE)
     for kind in sorted(set(named["kind"]), reverse=True):
         label = ANOMALY_COLOURS.get(kind, OTHER_ANOMALY)[0]

@@ -20,7 +20,7 @@ from sar2opt.products.facts import GENERATED, Facts, ModelFacts
 from sar2opt.products.folder import output_errors
 from sar2opt.products.pages import read_template
 from sar2opt.products.pictures import TRUST_STOPS, Pictures
-from sar2opt.products.preview import MARK, MOST, anomaly_colour
+from sar2opt.products.preview import MARK, MOST, anomaly_colour, worth_showing
 from sar2opt.products.styles import ANOMALY_COLOURS, OTHER_ANOMALY, hex_of
 from sar2opt.raster import pixel_area_m2
 
@@ -29,6 +29,7 @@ Crop = Callable[[Any], Mapping[str, Image.Image]]
 """``crop(geometry)``: pictures around a geometry, ``optical`` and, if there is one, ``sar``."""
 
 TRUST_STEP = 20  # percent, width of the bins
+CHARACTER = 1.0  # width at most of one below the chart, which is 100 wide
 
 
 def write_report(
@@ -53,13 +54,14 @@ def write_report(
     """
     area = pixel_area_m2(facts.geobox) / 1e6
     covers = _covers(tag_counts, area)
+    shown = worth_showing(anomalies)
     page = read_template(Path(__file__).with_name("report.html.j2")).render(
         facts=facts,
         mark=MARK,
         generated=GENERATED["optical"],
-        pictures=_embedded(pictures, anomalies.head(MOST)),
+        pictures=_embedded(pictures, shown),
         tall=pictures.tags.shape[0] > 1.6 * pictures.tags.shape[1],
-        flagged=[_flagged(row, crop, site) for _, row in anomalies.head(MOST).iterrows()],
+        flagged=[_flagged(row, crop, site) for _, row in shown.iterrows()],
         flagged_in_all=len(anomalies),
         kinds=_kinds(anomalies),
         features=[] if features is None else _features(features),
@@ -162,12 +164,19 @@ def _features(features: gpd.GeoDataFrame) -> list[dict[str, Any]]:
     return [
         {
             "name": ", ".join(str(row[name]) for name in names),
-            "kinds": row.kinds,
+            "kinds": _labelled(row.kinds),
             "share": 100 * row.flagged_share,
             "area_m2": row.area_m2,
         }
         for _, row in some.iterrows()
     ]
+
+
+def _labelled(kinds: str) -> str:
+    """Return counted kinds by the names that people read."""
+    for kind, (label, *_) in ANOMALY_COLOURS.items():
+        kinds = kinds.replace(kind, label.lower())
+    return kinds
 
 
 def _kinds(anomalies: gpd.GeoDataFrame) -> list[tuple[str, int]]:
@@ -197,7 +206,8 @@ def _chart(covers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     at = 0.0
     for cover in covers:
         if cover["share"] > 0:
-            parts.append({**cover, "x": at, "label": cover["share"] >= 6})
+            written = CHARACTER * len(f"{cover['title']} {cover['share']:.0f} %")
+            parts.append({**cover, "x": at, "label": cover["share"] > written})
             at += cover["share"]
     return parts
 

@@ -30,6 +30,12 @@ export function date(text, dated = true) {
   return dated ? `${shown.slice(0, 10)} ${shown.slice(11, 16)} UTC` : "date unknown";
 }
 
+export function odds(share) { // of chance
+  if (share >= 0.01) return `${(100 * share).toPrecision(2)} %`;
+  const words = new Intl.NumberFormat("en", { maximumSignificantDigits: 2, notation: share < 1e-6 ? "compact" : "standard", compactDisplay: "long" });
+  return `1 in ${words.format(1 / share)}`;
+}
+
 let waiting = 0;
 export function tell(text, seconds = 0) {
   $("told").textContent = text;

@@ -1,5 +1,5 @@
 // The anomalies: filters, the list, the panel with the evidence, export.
-import { $, area, fetchJson, make, save, swatch } from "./dom.js";
+import { $, area, date, fetchJson, make, odds, save, swatch } from "./dom.js";
 import { drawAnomalies, drawChosen } from "./layers.js";
 import { fly } from "./maps.js";
 import { change, state } from "./state.js";
@@ -7,12 +7,13 @@ import { change, state } from "./state.js";
 const MOST_LISTED = 400;
 const KNOWN = ["id", "kind", "score", "reason", "area_m2", "pixels", "tag", "lon", "lat", "evidence_sar", "evidence_optical"];
 const decibels = (value) => `${value.toFixed(1)} dB`;
+const moment = (text) => (Number.isNaN(Date.parse(text)) ? text : date(text));
+const worded = (tags) => tags.replaceAll("_", " ");
 const NAMED = { // columns of our own; those that were joined say what they are called
   length_m: ["Length", (value) => `${Math.round(value)} m`], orientation_deg: ["Orientation", (value) => `${Math.round(value)}°`],
-  before_db: ["Before", decibels], after_db: ["After", decibels], since: ["Since", String],
-  q_value: ["False ones among such", (value) => value.toPrecision(2)],
-  p_value: ["By chance", (value) => value.toPrecision(2)], expected: ["Expected", String],
-  first_seen: ["First seen", String],
+  before_db: ["Before", decibels], after_db: ["After", decibels], since: ["Since", moment],
+  q_value: ["False ones among such", odds], p_value: ["By chance", odds], expected: ["Expected", worded],
+  first_seen: ["First seen", moment],
 };
 const plain = (value) => (typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(5)) : String(value));
 let all = [], shown = [], product = null, kinds = new Map();
@@ -100,7 +101,7 @@ export function drawDetail() {
   $("d-sar").parentElement.hidden = !product.layers.includes("sar");
   if (product.layers.includes("sar")) $("d-sar").src = `${base}/sar.png?s=${product.stamp}`;
   $("d-optical").src = `${base}/optical.png?s=${product.stamp}`;
-  const rows = [["Score", (told.score ?? 0).toFixed(3)], ["Area", area(told.area_m2)], ["On", told.tag ?? ""],
+  const rows = [["Score", (told.score ?? 0).toFixed(3)], ["Area", area(told.area_m2)], ["Land cover", worded(told.tag ?? "")],
     ["Place", `${told.lat.toFixed(5)}, ${told.lon.toFixed(5)}`]];
   for (const [name, value] of Object.entries(told)) {
     const [title, write] = NAMED[name] ?? [name.replaceAll("_", " "), plain];

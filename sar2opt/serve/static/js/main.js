@@ -48,10 +48,11 @@ function describe(product) {
   if (!products.has(state.before)) state.before = "";
   $("scene").value = state.scene;
   $("facts").replaceChildren(
-    `${product.source}. ${product.simulated ? "Simulated: shows no real place. " : ""}`,
+    make("span", { textContent: product.source, title: product.source }),
+    product.simulated ? make("span", { textContent: "Simulated: shows no real place." }) : "",
+    `${product.dated ? "Acquired " : "Acquired: "}${date(product.datetime, product.dated)} · `,
     make("a", { href: product.report, textContent: "Report", target: "_blank", rel: "noopener" }), " · ",
-    make("a", { href: product.stac, textContent: "STAC item", target: "_blank", rel: "noopener" }),
-    make("br"), `Acquired: ${date(product.datetime, product.dated)}. Place names: GeoNames, CC BY 4.0.`);
+    make("a", { href: product.stac, textContent: "STAC item", target: "_blank", rel: "noopener" }));
   drawTimes();
 }
 

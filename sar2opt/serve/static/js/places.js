@@ -13,9 +13,11 @@ export async function loadPlaces() {
   const found = await fetchJson(`places.json?bbox=${bounds}&limit=150`);
   if (mine !== asked) return; // the map moved on
   const taken = [];
-  shown = found.places.filter(({ lon, lat }) => {
+  const { clientWidth: width, clientHeight: height } = $("places");
+  shown = found.places.filter(({ name, lon, lat }) => {
     const { x, y } = maps.right.project([lon, lat]);
-    const free = taken.length < MOST && taken.every((one) => Math.abs(one.x - x) > ROOM.wide || Math.abs(one.y - y) > ROOM.high);
+    const half = 4 * name.length, inside = x > half && x < width - half && y > 10 && y < height - 10;
+    const free = inside && taken.length < MOST && taken.every((one) => Math.abs(one.x - x) > ROOM.wide || Math.abs(one.y - y) > ROOM.high);
     if (free) taken.push({ x, y });
     return free;
   }).map((place) => ({ ...place, label: make("span", { textContent: place.name }) }));
