@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from sar2opt.errors import ConventionError
 from sar2opt.overlay import ANOMALY_COLUMNS, NO_TAG, changes, concat, encode_changes, series_changes
+from sar2opt.overlay.turned_to_water import likelier_water
 from sar2opt.sar.change import Change
 
 UTM = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 4100000.0)
@@ -110,6 +111,69 @@ def test_what_fell_and_is_water_now_is_a_flood() -> None:
     assert "wind" not in table["reason"][0]
     assert table["score"].is_monotonic_decreasing
     assert table["id"].is_unique
+
+
+def lakeside(field_db: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two dates of a lake, dry land around it, and a field of the land that fell to a level."""
+    rng = np.random.default_rng(4)
+    power = rng.gamma(4.4, 0.1 / 4.4, (2, 200, 260)).astype(np.float32)
+    power[:, :, 200:] /= 10  # the lake: -20 dB
+    power[1, 60:90, 50:90] *= 10 ** (field_db / 10 + 1)
+    tags = np.where(np.arange(260) < 200, 1, 0).astype(np.uint8) * np.ones((200, 1), np.uint8)
+    return power, tags
+
+
+@pytest.mark.parametrize(
+    ("level", "kind"), [(-20.0, "flood"), (-23.0, "flood"), (-14.0, "change"), (-3.0, "change")]
+)
+def test_what_fell_to_the_level_of_water_is_a_flood(level: float, kind: str) -> None:
+    power, tags = lakeside(level)
+    for flooded in (None, np.zeros_like(tags)):  # a net that says nothing changes nothing
+        table = series_changes(
+            power, grid(power.shape[1:]), dates=DATES[1:], workers=1, tags=tags,
+            names=("water", "low_vegetation"), flooded=flooded,
+        )  # fmt: skip
+        (row,) = table.nlargest(1, "pixels").itertuples()
+        assert (row.kind, row.tag) == (kind, "low_vegetation")
+        assert row.reason.startswith("Now as dark as water: backscatter fell") == (kind == "flood")
+    dry = np.ones_like(tags)  # with no water to compare with
+    table = series_changes(
+        power, grid(power.shape[1:]), dates=DATES[1:], workers=1, tags=dry, names=("water", "bare")
+    )
+    assert set(table["kind"]) == {"change"}
+
+
+def test_water_that_calms_is_no_flood_by_its_level() -> None:
+    levels = np.array([[100.0, 2.0], [124.0, 4.0]])
+    names = ("water", "bare")
+    before, after = np.array([125.0, 104, 125, 96]), np.array([99.0, 96, 118, 125])
+    assert likelier_water(before, levels, names).tolist() == [False, True, False, True]
+    assert likelier_water(after, levels, names).tolist() == [True, True, False, False]
+    stirred = np.array([[120.0, 3.0], [124.0, 4.0]])
+    assert not likelier_water(after, stirred, names).any()
+    alone = np.where([[True], [False]], levels, np.nan)  # no land to compare with
+    assert not likelier_water(after, alone, names).any()
+
+
+def test_a_flood_grows_over_what_is_less_clear() -> None:
+    rng = np.random.default_rng(6)
+    tags = np.where(np.arange(260) < 200, 1, 0).astype(np.uint8) * np.ones((200, 1), np.uint8)
+    level = np.where(tags == 1, 150, 110) + np.rint(rng.normal(0, 3, tags.shape)).astype(int)
+    found = np.stack([np.full(tags.shape, 5), np.ones(tags.shape), level, level]).astype(np.uint8)
+    for left in (50, 100, 150):  # three fields under water, 30 x 40 pixels
+        found[3, 60:90, left : left + 40] = 108
+        found[0, 60:90, left : left + 40] = 25  # p = 0.004
+    found[0, 60:90, 50:70] = found[0, 60:90, 150:153] = 100  # clear in half, and in a strip
+    found[0, 60, 100:104] = 100  # too few pixels
+    found[3, 60:90, 180:190] = 130  # no water, and not clear
+    how = {"dates": DATES[1:], "level_db": -10.0, "min_pixels": 9, "workers": 1}
+    names = ("water", "low_vegetation")
+    plain = changes(found, grid(tags.shape), **how)
+    assert sorted(plain["pixels"]) == [90, 600]
+    for block in (1024, 64):
+        table = changes(found, grid(tags.shape), tags=tags, names=names, block=block, **how)
+        assert sorted(table["pixels"]) == [900, 1200]
+        assert set(table["kind"]) == {"flood"}
 
 
 def test_a_doubt_halves_scores_and_is_said() -> None:

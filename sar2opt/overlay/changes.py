@@ -16,6 +16,7 @@ from sar2opt.overlay.components import Components, Progress, Read, find_componen
 from sar2opt.overlay.corners import Array
 from sar2opt.overlay.objects import check_shapes
 from sar2opt.overlay.outlines import outline_numbered
+from sar2opt.overlay.turned_to_water import WATER, Levels, levels_of_tags, likelier_water
 from sar2opt.sar.change import Change, fit_change_test
 from sar2opt.sar.change_statistics import false_discovery_rates
 
@@ -25,7 +26,7 @@ _STEP_DB = 0.5  # by which power is kept
 _MIDDLE = 128  # code of the scene's level
 _MOST_DATES = 127
 _DOWN, _UP = 1, 2
-WATER = "water"  # the tag
+_GROWN_P = 0.01  # a flood grows to pixels that fell as clearly, from those that are flagged
 _SUREST = 1e-6  # no smaller share is claimed: so far out, no one has counted
 
 
@@ -78,9 +79,11 @@ def changes(
     ``before_db`` and ``after_db`` are means over the place, ``since`` the first date that shows
     the latest state, ``p_value`` that of the clearest pixel, and ``q_value`` the share of false
     ones among pixels as clear as that.
-    Where backscatter fell and the tag is water, the kind is ``flood``; else it is ``change``. With
-    ``flooded``, uint8 ``(y, x)`` that is 1 where a net tells floods, floods are left to that: what
-    fell and lies in one for the most part is left out, and the rest is ``change``.
+    Where backscatter fell and the tag is water, or the ground is as dark as water now and was not
+    (``overlay.turned_to_water``), the kind is ``flood``; else it is ``change``. A flood of the
+    second kind grows from flagged pixels over what became so dark less clearly. With ``flooded``,
+    uint8 ``(y, x)`` that is 1 where a net tells floods, what fell and lies in one for the most part
+    is left to that, and the tag of the rest is not believed.
 
     The score is r / (1 + r), r being the ratio of the two levels: 0.67 for 3 dB, 0.91 for 10 dB.
     ``doubt`` says why all scores are halved; empty, they are not. ``block``, ``workers`` and
@@ -93,10 +96,11 @@ def changes(
     check_shapes(geobox, tags=tags, flooded=flooded)
     rates = change_rates(found, block)
     threshold = int((rates > false_share).sum())  # they fall
+    levels = None if tags is None else levels_of_tags(Band(found, 3), tags, len(names), block)
+    wet = _wet(np.arange(256), levels, names)  # by code of power
 
     def classes(rows: slice, columns: slice) -> Array:
-        code, _, before, after = np.asarray(found[:, rows, columns])
-        return np.where(code >= threshold, np.where(after > before, _UP, _DOWN), 0).astype(np.uint8)
+        return _moved(np.asarray(found[:, rows, columns]), threshold, wet)
 
     def find(values: Read, progress: Progress | None = None) -> Components:
         how: dict[str, Any] = {"block": block, "workers": workers, "progress": progress}
@@ -119,12 +123,42 @@ def changes(
         q_value=rates[table["peak"].to_numpy()],
     )
     around = _commonest(cover, names, len(table))
+    drowned = _wet(after, levels, names) & ~_wet(before, levels, names) & (after < before)
+    seeds = find(lambda rows, columns: np.asarray(found[0, rows, columns]) >= threshold)
+    grown = seeds.total[order] < min_pixels  # from next to nothing
+    told = np.zeros(len(table), bool)
     if flooded is None:
-        return _changes(table, around, _flooded(table, around), dates, doubt)
-    told = find(band_reader(flooded, code=1)).total[order] > pixels / 2
-    left = [int(number) for number in np.flatnonzero(~(told & (before > after)))]
+        drowned |= _flooded(table, around)
+    else:
+        told = (find(band_reader(flooded, code=1)).total[order] > pixels / 2) & (before > after)
+    left = [int(number) for number in np.flatnonzero(~(told | grown))]
     table, around = table.iloc[left].reset_index(drop=True), [around[number] for number in left]
-    return _changes(table, around, np.zeros(len(table), bool), dates, doubt)
+    return _changes(table, around, drowned[left], dates, doubt)
+
+
+def _moved(found: Array, threshold: int, wet: Array) -> Array:
+    """Return where power rose, and where it fell: to that of water, less clearly, too."""
+    code, _, before, after = found
+    moved = np.where(code >= threshold, np.where(after > before, _UP, _DOWN), 0)
+    clear = code >= min(threshold, code_of_p(_GROWN_P))
+    drowned = clear & wet[after] & ~wet[before] & (after < before)
+    return np.where(drowned, _DOWN, moved).astype(np.uint8)
+
+
+def _wet(code: Array, levels: Levels | None, names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return where codes of power ``(n,)`` are those of water; nowhere if no levels are known."""
+    return np.zeros(len(code), bool) if levels is None else likelier_water(code, levels, names)
+
+
+class Band:
+    """A band of a layer ``(band, y, x)``, seen as ``(y, x)``."""
+
+    def __init__(self, layer: Any, number: int = 0) -> None:
+        self._layer, self._number = layer, number
+        self.shape = layer.shape[1:]
+
+    def __getitem__(self, window: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
+        return np.asarray(self._layer[(self._number, *window)])
 
 
 def db_of_code(code: Array, level_db: float) -> npt.NDArray[np.float64]:
@@ -166,6 +200,11 @@ def band_reader(layer: Any, band: int | None = None, code: int | None = None) ->
     if code is not None:
         return lambda rows, columns: (np.asarray(layer[rows, columns]) == code).astype(np.int64)
     return lambda rows, columns: np.asarray(layer[band, rows, columns])
+
+
+def code_of_p(p: float) -> int:
+    """Return the code in band 1 of ``encode_changes`` of a p-value."""
+    return 1 + int(-np.log10(p) / _STEP_P + 1e-9)
 
 
 def change_rates(found: Any, block: int) -> npt.NDArray[np.float64]:
@@ -220,7 +259,10 @@ def _reason(change: Any, tag: str, flooded: bool, dates: Sequence[str], doubt: s
     moved = "rose" if change.after_db > change.before_db else "fell"
     wind = ", where wind does that too" if tag == WATER else ""
     place = f" on {tag.replace('_', ' ')}{wind}," if tag and not flooded else ""
-    first = "Now water, or water that has calmed: backscatter" if flooded else "Backscatter"
+    first = "Backscatter"
+    if flooded:  # by the tag, or by how dark it is
+        now = "water, or water that has calmed" if tag == WATER else "as dark as water"
+        first = f"Now {now}: backscatter"
     halved = f"; score halved: {doubt}" if doubt else ""
     return (
         f"{first} {moved} by {abs(change.after_db - change.before_db):.0f} dB "

@@ -24,7 +24,7 @@ UNKNOWN = 255  # of how many earlier scenes show a pixel: one of them has no dat
 # A target's surroundings are judged by the tags from GAP to REACH pixels off its bounding box:
 # the tags right beside it are made from windows that hold the target itself.
 _GAP, _REACH = 3, 10
-_FEWEST = 500  # pixels of a tag, of fewer no law is told
+FEWEST = 500  # pixels of a tag, of fewer no law is told
 _LEAST_SPREAD = 0.2  # dB
 
 
@@ -49,19 +49,28 @@ def cover_tails(tags: Any, power: Any, block: int = 1024) -> npt.NDArray[np.floa
     taken for lognormal, with the median and the 84 % quantile that it has; 0 where a tag covers
     less than 500 pixels.
     """
-    counts = np.zeros((256, 256), np.int64)
-    for rows, columns in windows(tuple(tags.shape), block):
-        tag, code = (np.asarray(layer[rows, columns]).astype(np.int64) for layer in (tags, power))
-        counts += np.bincount((256 * tag + code).ravel(), minlength=256 * 256).reshape(256, 256)
-    counts[:, 0] = 0
+    counts = count_codes(tags, power, block)
     level = 10 * np.log10(power_of_codes(0.0).astype(np.float64), where=np.arange(256) > 0,
                           out=np.full(256, np.nan))  # fmt: skip
     tails = np.zeros((256, 256))
-    for own in np.flatnonzero(counts[:NO_TAG].sum(axis=1) >= _FEWEST):
+    for own in np.flatnonzero(counts.sum(axis=1) >= FEWEST):
         below = np.cumsum(counts[own]) / counts[own].sum()
         middle, upper = (level[np.searchsorted(below, share)] for share in (0.5, ndtr(1.0)))
         tails[own, 1:] = ndtr((middle - level[1:]) / max(upper - middle, _LEAST_SPREAD))
     return tails
+
+
+def count_codes(tags: Any, power: Any, block: int = 1024) -> npt.NDArray[np.int64]:
+    """Count how often ground of each tag has each code of power, ``(256, 256)``.
+
+    ``tags`` and ``power`` are uint8 ``(y, x)``; 255 and 0 are no data, and not counted.
+    """
+    counts = np.zeros((256, 256), np.int64)
+    for rows, columns in windows(tuple(tags.shape), block):
+        tag, code = (np.asarray(layer[rows, columns]).astype(np.int64) for layer in (tags, power))
+        counts += np.bincount((256 * tag + code).ravel(), minlength=256 * 256).reshape(256, 256)
+    counts[:, 0] = counts[NO_TAG] = 0
+    return counts
 
 
 def _boxes(table: gpd.GeoDataFrame, geobox: GeoBox) -> Array:

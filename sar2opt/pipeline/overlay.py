@@ -32,6 +32,7 @@ from sar2opt.overlay import (
     with_origin,
     with_sites,
 )
+from sar2opt.overlay.changes import Band
 from sar2opt.overlay.footprint import footprint
 from sar2opt.pipeline.earlier import Changes
 from sar2opt.pipeline.floods import Floods
@@ -41,17 +42,6 @@ from sar2opt.products.vectors import footprint_table
 from sar2opt.raster import NO_TAG, OBJECTS, pixel_area_m2
 
 Progress = Callable[[str, int, int], None]
-
-
-class Plane:
-    """The only band of a staged array, seen as ``(y, x)``."""
-
-    def __init__(self, array: Any) -> None:
-        self._array = array
-        self.shape = array.shape[1:]
-
-    def __getitem__(self, window: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
-        return np.asarray(self._array[(0, *window)])
 
 
 def find_objects(plan: RunPlan, progress: Progress | None = None) -> gpd.GeoDataFrame:
@@ -127,8 +117,8 @@ def find_footprint(plan: RunPlan) -> BaseGeometry:
     return footprint(layer, plan.facts.geobox, NO_TAG, **_engine(plan))
 
 
-def _plane(plan: RunPlan, layer: str) -> Plane:
-    return Plane(plan.staging.array(layer))
+def _plane(plan: RunPlan, layer: str) -> Band:
+    return Band(plan.staging.array(layer))
 
 
 def _engine(plan: RunPlan) -> dict[str, Any]:
@@ -267,7 +257,7 @@ def _floods(
     )
 
 
-class _Flooded(Plane):
+class _Flooded(Band):
     """Where a staged probability calls pixels flooded, as 1, seen as ``(y, x)``."""
 
     def __getitem__(self, window: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
