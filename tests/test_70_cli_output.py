@@ -89,6 +89,15 @@ def test_help_shows_an_example_and_no_colours(command: str, cli: Cli) -> None:
     assert "\x1b[" not in said
 
 
+def test_the_many_options_have_headings_and_say_all_their_words(cli: Cli) -> None:
+    for command in ("run", "anomalies"):
+        said = " ".join(cli(command, "--help")[1].split())
+        places = [said.index(head) for head in ("What is flagged", "How the scene is read")]
+        assert places[0] < said.index("--allow") < places[1] < said.index("--polarisation")
+        assert said.index("--config") < places[0]
+        assert "TOML: class = [tags]" in said  # brackets are no markup
+
+
 def test_the_exit_codes_are_in_the_help(cli: Cli) -> None:
     said = " ".join(cli("--help")[1].split())
     assert "Exit codes: 0 done; 2 it cannot be done" in said

@@ -299,6 +299,19 @@ def test_nothing_covers_the_slider_of_times(visit: Callable[..., Any]) -> None:
             assert apart, (width, name, times, other)
 
 
+def test_the_report_fits_a_phone_and_its_pictures_one_printed_page(
+    browser: Any, address: str
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{address}/files/planted/planted_report.html")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 688, "height": 1017})  # A4 without its margins, at 96 dpi
+    page.emulate_media(media="print")
+    last = page.locator("figure").nth(3).bounding_box()
+    assert last["y"] + last["height"] < 1017
+    page.close()
+
+
 def test_a_folder_without_products_says_so(browser: Any, tmp_path: Path) -> None:
     with server(tmp_path) as address:
         page = browser.new_page()

@@ -23,6 +23,7 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+READ, FLAGGED = "How the scene is read", "What is flagged"  # headings of the help
 FILTERS = f"speckle filter: {', '.join(DESPECKLE)}"
 
 SceneFile = Annotated[
@@ -36,34 +37,61 @@ SceneFile = Annotated[
 
 # what is flagged
 Before = Annotated[
-    list[Path] | None, typer.Option(help="earlier scene, for changes; may be repeated")
+    list[Path] | None,
+    typer.Option(help="earlier scene, for changes; may be repeated", rich_help_panel=FLAGGED),
 ]
-Reference = Annotated[Path | None, typer.Option(help="vector layer of what should be")]
-Column = Annotated[str | None, typer.Option(help="its column with the class")]
-Allow = Annotated[Path | None, typer.Option(help="TOML: class = [tags]")]
+Reference = Annotated[
+    Path | None, typer.Option(help="vector layer of what should be", rich_help_panel=FLAGGED)
+]
+Column = Annotated[
+    str | None, typer.Option(help="its column with the class", rich_help_panel=FLAGGED)
+]
+Allow = Annotated[Path | None, typer.Option(help="TOML: class = \\[tags]", rich_help_panel=FLAGGED)]
 Expect = Annotated[
-    Path | None, typer.Option(help="TOML: class = [tags], one of which must be seen")
+    Path | None,
+    typer.Option(help="TOML: class = \\[tags], one of which must be seen", rich_help_panel=FLAGGED),
 ]
 Join = Annotated[
-    Path | None, typer.Option(help="CSV, Parquet or Excel about the reference's features")
+    Path | None,
+    typer.Option(
+        help="CSV, Parquet or Excel about the reference's features", rich_help_panel=FLAGGED
+    ),
 ]
-On = Annotated[str | None, typer.Option(help="column that both have: parcel_id")]
+On = Annotated[
+    str | None, typer.Option(help="column that both have: parcel_id", rich_help_panel=FLAGGED)
+]
 Tolerance = Annotated[
-    float | None, typer.Option(help="metres beside the edge of a feature that are not judged")
+    float | None,
+    typer.Option(
+        help="metres beside the edge of a feature that are not judged", rich_help_panel=FLAGGED
+    ),
 ]
 Known = Annotated[
     Path | None,
-    typer.Option("--before-anomalies", help="earlier .gpkg: its anomalies keep their ids"),
+    typer.Option(
+        "--before-anomalies",
+        help="earlier .gpkg: its anomalies keep their ids",
+        rich_help_panel=FLAGGED,
+    ),
 ]
 LowTrust = Annotated[
     float | None,
-    typer.Option(help="areas of a mean trust below this are flagged, percent; 0: none"),
+    typer.Option(
+        help="areas of a mean trust below this are flagged, percent; 0: none",
+        rich_help_panel=FLAGGED,
+    ),
 ]
 Most = Annotated[
-    int | None, typer.Option(help="of each kind, so many are reported, the strongest; 0: all")
+    int | None,
+    typer.Option(
+        help="of each kind, so many are reported, the strongest; 0: all", rich_help_panel=FLAGGED
+    ),
 ]
 Evidence = Annotated[
-    int | None, typer.Option(min=0, help="of so many anomalies, two small pictures each")
+    int | None,
+    typer.Option(
+        min=0, help="of so many anomalies, two small pictures each", rich_help_panel=FLAGGED
+    ),
 ]
 
 # with what, where and how
@@ -108,32 +136,50 @@ def _of_scene(
     scale: Annotated[
         str | None,
         typer.Option(
-            help="auto, power, amplitude, dB, display-amplitude (8 bit) or display-dB (8 bit)"
+            help="auto, power, amplitude, dB, display-amplitude (8 bit) or display-dB (8 bit)",
+            rich_help_panel=READ,
         ),
     ] = None,
-    polarisation: Annotated[str | None, typer.Option(help="auto, vv, vh, hh or hv")] = None,
-    nodata: Annotated[float | None, typer.Option(help="value that means no data")] = None,
+    polarisation: Annotated[
+        str | None, typer.Option(help="auto, vv, vh, hh or hv", rich_help_panel=READ)
+    ] = None,
+    nodata: Annotated[
+        float | None, typer.Option(help="value that means no data", rich_help_panel=READ)
+    ] = None,
     aoi: Annotated[
-        Path | None, typer.Option(help="vector file: only this area is processed")
+        Path | None,
+        typer.Option(help="vector file: only this area is processed", rich_help_panel=READ),
     ] = None,
     calibration: Annotated[
-        str | None, typer.Option(help="Sentinel-1: auto (gamma0), sigma0, gamma0, beta0 or none")
+        str | None,
+        typer.Option(
+            help="Sentinel-1: auto (gamma0), sigma0, gamma0, beta0 or none", rich_help_panel=READ
+        ),
     ] = None,
     noise: Annotated[
-        str | None, typer.Option(help="thermal noise of Sentinel-1: subtract or keep")
+        str | None,
+        typer.Option(help="thermal noise of Sentinel-1: subtract or keep", rich_help_panel=READ),
     ] = None,
     geocode: Annotated[
-        str | None, typer.Option(help="radar geometry to map: auto, gcp, ellipsoid or terrain")
+        str | None,
+        typer.Option(
+            help="radar geometry to map: auto, gcp, ellipsoid or terrain", rich_help_panel=READ
+        ),
     ] = None,
-    crs: Annotated[str | None, typer.Option(help="CRS of the map, such as EPSG:32633")] = None,
+    crs: Annotated[
+        str | None, typer.Option(help="CRS of the map, such as EPSG:32633", rich_help_panel=READ)
+    ] = None,
     resolution: Annotated[
-        float | None, typer.Option(help="pixel of the map, in units of its CRS")
+        float | None,
+        typer.Option(help="pixel of the map, in units of its CRS", rich_help_panel=READ),
     ] = None,
     like: Annotated[
-        Path | None, typer.Option(help="raster file whose grid the map takes over")
+        Path | None,
+        typer.Option(help="raster file whose grid the map takes over", rich_help_panel=READ),
     ] = None,
     dem: Annotated[
-        Path | None, typer.Option(help="terrain model: corrects place and brightness")
+        Path | None,
+        typer.Option(help="terrain model: corrects place and brightness", rich_help_panel=READ),
     ] = None,
 ) -> None:
     """Declare the options of how a scene is read."""

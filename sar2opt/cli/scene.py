@@ -30,12 +30,12 @@ def run(
     allow: options.Allow = None,
     expect: options.Expect = None,
     join: options.Join = None,
+    on: options.On = None,
+    tolerance: options.Tolerance = None,
     before_objects: Annotated[
         Path | None, typer.Option(help="earlier .gpkg: its objects keep their ids")
     ] = None,
     known: options.Known = None,
-    on: options.On = None,
-    tolerance: options.Tolerance = None,
     low_trust: options.LowTrust = None,
     most: options.Most = None,
     evidence: options.Evidence = None,
