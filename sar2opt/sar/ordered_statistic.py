@@ -26,7 +26,7 @@ RANK = 0.75  # share of the ring below the ordered statistic: Rohling's choice
 
 STEP_DB = 0.1
 _LEVELS = 600  # 60 dB: darker ground is not tested
-_COARSE = 30  # levels that pixels which cannot be targets are told to
+_COARSE = (150, 30)  # levels by which all pixels are told, then those that may be targets by 1
 _NONE = np.uint16(0xFFFF)  # no data
 _FIELD_BITS = 21  # of a 64-bit sum, which carries three counts of up to 2^16 cells
 _FIELDS = 3
@@ -91,11 +91,11 @@ def os_cfar(
     if not (0 < factor * background_max < np.inf and factor > 0):
         raise ConfigError("OS-CFAR: factor and background_max must be positive and finite")
     levels = _to_levels(power, background_max, background)
-    count = _below(levels, [int(_NONE)], guard, background)[0]
+    count, empty = _below(levels, [int(_NONE), 1], guard, background)
     rank = np.maximum(np.ceil(RANK * count), 1).astype(np.uint64)
     lower = _lower_levels(levels, rank, guard, background, exact=exact)
     tested = (count >= (cells + 3) // 4) & (lower < _LEVELS) & np.isfinite(power)
-    tested &= _below(levels, [1], guard, background)[0] < rank
+    tested &= empty < rank
     threshold = factor * _to_power(lower + (0.5 if exact else 0.0), background_max)
     if not exact:
         targets = np.argwhere(tested & (power > threshold))
@@ -147,8 +147,8 @@ def _lower_levels(
 ) -> npt.NDArray[np.int64]:
     """Return a level that each ring's ordered statistic reaches: the last one, or nearly so."""
     lower = np.zeros(rank.shape, np.int64)
-    steps, first, last = (_COARSE, 1) if exact else (_COARSE,), 0, _LEVELS
-    for step in steps:
+    first, last = 0, _LEVELS
+    for step in (*_COARSE, 1) if exact else _COARSE:
         lower[...] = first
         edges = range(first + step, last + 1, step)
         for at in range(0, len(edges), _FIELDS):
