@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,12 @@ def test_the_list_flies_and_shows_the_evidence(visit: Callable[..., Any]) -> Non
     )  # beside the swipe
     assert zoom >= 14
     assert "surroundings" in page.locator("#d-reason").inner_text()
+    told = dict(
+        zip(*(page.locator(f"#d-facts {n}").all_inner_texts() for n in ("dt", "dd")), strict=True)
+    )
+    assert re.fullmatch(r"(less than )?1 in [\d,.]+( [a-z]+)?", told["By chance"])
+    assert re.fullmatch(r"[\d-]{10} [\d:]{5} UTC", told["First seen"])
+    assert "_" not in told["Land cover"]
     page.keyboard.press("k")
     assert page.locator("#list button").first.get_attribute("aria-current") == "true"
     page.keyboard.press("Escape")
@@ -210,6 +217,10 @@ def test_times_are_chosen_and_compared(visit: Callable[..., Any]) -> None:
     assert page.locator("#time-shown").inner_text().startswith("2023-01-02")
     page.locator("#before").select_option("planted")
     until(page, "location.hash.includes('before=planted')")
+    page.locator("#time").fill("1")  # to the scene that is compared with
+    until(page, "document.getElementById('scene').value === 'planted'")
+    assert page.locator("#before").input_value() == ""
+    assert page.locator("#before option:checked").inner_text() == "the same scene"
 
 
 def test_towns_are_named(visit: Callable[..., Any]) -> None:

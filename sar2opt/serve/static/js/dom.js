@@ -31,6 +31,7 @@ export function date(text, dated = true) {
 }
 
 export function odds(share) { // of chance
+  if (share <= 1e-12) return "less than 1 in 1 trillion"; // so far out, no one has counted
   if (share >= 0.01) return `${(100 * share).toPrecision(2)} %`;
   const words = new Intl.NumberFormat("en", { maximumSignificantDigits: 2, notation: share < 1e-6 ? "compact" : "standard", compactDisplay: "long" });
   return `1 in ${words.format(1 / share)}`;

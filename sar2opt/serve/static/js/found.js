@@ -7,7 +7,7 @@ import { change, state } from "./state.js";
 const MOST_LISTED = 400;
 const KNOWN = ["id", "kind", "score", "reason", "area_m2", "pixels", "tag", "lon", "lat", "evidence_sar", "evidence_optical"];
 const decibels = (value) => `${value.toFixed(1)} dB`;
-const moment = (text) => (Number.isNaN(Date.parse(text)) ? text : date(text));
+const moment = (text) => (text.includes("T") && Date.parse(text) ? date(text) : text);
 const worded = (tags) => tags.replaceAll("_", " ");
 const NAMED = { // columns of our own; those that were joined say what they are called
   length_m: ["Length", (value) => `${Math.round(value)} m`], orientation_deg: ["Orientation", (value) => `${Math.round(value)}°`],

@@ -45,7 +45,7 @@ function drawTimes() {
 }
 
 function describe(product) {
-  if (!products.has(state.before)) state.before = "";
+  if (!products.has(state.before) || state.before === state.scene) state.before = "";
   $("scene").value = state.scene;
   $("facts").replaceChildren(
     make("span", { textContent: product.source, title: product.source }),
