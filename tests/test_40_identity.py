@@ -134,16 +134,17 @@ def test_length_and_orientation_are_those_of_the_ground(crs: str, azimuth: float
     ).segmentize(5)
     here = ship.to_crs(crs)
     grid = GeoBox((10, 10), Affine.identity(), crs)
-    length, along = extents(here.to_numpy(), grid)
+    length, width, along = extents(here.to_numpy(), grid)
     assert length[0] == pytest.approx(200 / 0.9996, rel=3e-3)
+    assert width[0] == pytest.approx(30 / 0.9996, rel=3e-2)
     assert abs((along[0] - azimuth + 90) % 180 - 90) < 0.3
 
 
 def test_what_is_as_wide_as_long_has_no_direction() -> None:
-    length, along = extents(np.array([shapely.box(500000, 4e6, 500100, 4e6 + 90)]), GRID)
-    assert length[0] == pytest.approx(100, rel=1e-3)
+    length, width, along = extents(np.array([shapely.box(500000, 4e6, 500100, 4e6 + 90)]), GRID)
+    assert (length[0], width[0]) == pytest.approx((100, 90), rel=1e-3)
     assert np.isnan(along[0])
-    assert [len(one) for one in extents(np.array([]), GRID)] == [0, 0]
+    assert [len(one) for one in extents(np.array([]), GRID)] == [0, 0, 0]
 
 
 def test_extents_do_not_depend_on_portions(monkeypatch: pytest.MonkeyPatch) -> None:
