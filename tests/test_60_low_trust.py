@@ -88,6 +88,25 @@ def test_doubts_about_a_scene_are_no_areas_of_it(scene: Path, tmp_path: Path) ->
     assert 0.05 < areas[0] < 0.5
 
 
+def test_speckle_stronger_than_was_learnt_is_said_and_halves_the_trust(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    ground = np.where(np.arange(400) < 200, 0.02, 0.1)
+    found = {}
+    for looks in (2.0, 4.4):
+        power = (ground * rng.gamma(looks, 1 / looks, (400, 400))).astype(np.float32)
+        tags = {**TAGS, "SCALE": "power"}
+        path = write(tmp_path / f"l{looks:.0f}_vh.tif", power, nodata=np.nan, tags=tags)
+        for despeckle in ("none", "refined-lee"):
+            how = {
+                "prepare": {"despeckle": despeckle},
+                "output": {"folder": tmp_path, "overwrite": True},
+            }
+            said = " ".join(sar2opt.run(settings(path, tmp_path / "out", **how)).assumptions)
+            found[looks, despeckle] = said.count("is stronger than in any scene")
+    assert found == {(2.0, "none"): 1, (2.0, "refined-lee"): 0, (4.4, "none"): 0,
+                     (4.4, "refined-lee"): 0}  # fmt: skip
+
+
 def test_without_low_trust_nothing_is_translated(scene: Path, tmp_path: Path, cli: Cli) -> None:
     out = tmp_path / "flags.gpkg"
     assert cli("anomalies", scene, "--out", out, "--low-trust", "0")[0] == 0

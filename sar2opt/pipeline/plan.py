@@ -10,8 +10,6 @@ from math import lcm
 from pathlib import Path
 
 import geopandas as gpd
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from sar2opt.config import RunConfig
@@ -22,6 +20,7 @@ from sar2opt.overlay import check_tags, read_earlier, read_known
 from sar2opt.pipeline.block import PACKING, BlockJob, Wanted, staged_layers, thinning
 from sar2opt.pipeline.bright import plan_cfar
 from sar2opt.pipeline.checks import Reference, check_settings, load_reference, speckle_filter
+from sar2opt.pipeline.doubts import find_doubts
 from sar2opt.pipeline.earlier import lay_earlier, looks_of, open_earlier, plan_changes
 from sar2opt.pipeline.floods import plan_floods
 from sar2opt.pipeline.record import run_facts
@@ -35,9 +34,7 @@ from sar2opt.pipeline.resources import (
 )
 from sar2opt.products.facts import Facts
 from sar2opt.products.folder import check_output, check_target
-from sar2opt.raster import pixel_area_m2
-from sar2opt.sar.normalise import Normalisation, fit_normalisation
-from sar2opt.sar.radiometry import to_db
+from sar2opt.sar.normalise import fit_normalisation
 from sar2opt.scenes import scene_files
 from sar2opt.scenes.files import anchored, name_of
 from sar2opt.tiles.engine import count_workers
@@ -207,28 +204,12 @@ def _make_job(
         thin=thin,
         threads=max(1, count_workers(0) // workers),
         despeckle=speckle_filter(config.prepare, looks_of(scene, config)),
-        doubts=tuple(_doubts(config, scene, translator, bands[0], samples[bands[0]], norms[0])),
+        doubts=find_doubts(config, whole, translator, bands[0], norms[0]),
         changes=changes,
         floods=plan_floods(flood, whole, earlier, changes),
         wanted=wanted,
     )
     return replace(job, fingerprint=_fingerprint(job, models)), opened
-
-
-def _doubts(
-    config: RunConfig,
-    scene: xr.DataArray,
-    translator: Translator,
-    band: str,
-    power: npt.NDArray[np.float32],
-    norm: Normalisation,
-) -> list[str]:
-    """Say how the scene is unlike those that the translator was trained on."""
-    shares = translator.card.input_range.quantiles
-    quantiles = to_db(np.quantile(power[np.isfinite(power)], shares)) - norm.level_db
-    spacing = float(np.sqrt(pixel_area_m2(scene.odc.geobox)))
-    radar = scene.attrs.get("frequency_band", "")
-    return translator.doubts(quantiles, spacing, band, config.translate.look, radar)
 
 
 def _fingerprint(job: BlockJob, models: Models) -> str:
