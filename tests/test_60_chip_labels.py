@@ -81,10 +81,3 @@ def test_what_a_label_leaves_open_costs_nothing() -> None:
     tags, weights = torch.tensor([[[0, 2]]]), torch.tensor([1.0, 2.0, 3.0])
     usual = torch.nn.functional.cross_entropy(logits, tags, weights)
     assert float(partial_loss(logits, tags, weights, open_sets)) == pytest.approx(float(usual))
-
-
-def test_no_wood_is_as_bright_as_a_wall() -> None:
-    pairs = [chip("forest", 4.0), chip("resident", 4.0)]
-    wood, town = label_by_chip(pairs, {"forest": "trees", "resident": "built_up"})
-    assert (wood.tags[50:, 50:] == IGNORE).all()
-    assert (town.tags[50:, 50:] == CLASSES.index("built_up")).all()

@@ -18,12 +18,10 @@ from sar2opt.training.tags.chips import IGNORE, LabelChip, tone_of
 
 TOWN_DB = -2.0  # weak built-up labels darker than this, against the scene's level, are dropped
 WATER_DB = -4.0  # and weak water labels brighter than this
-PLANTS_DB = 3.0  # and weak labels of plants brighter than this: walls, in the shadow of towers
 ONE_OF = 128  # codes from here on: one of several tags, by their order in ``choices``
 DRY = tuple(name for name in CLASSES if name not in ("water", "ship"))
 LEAVES = ("trees", "low_vegetation", "cropland")
 IS_DRY, IS_GREEN = ONE_OF, ONE_OF + 1
-_PLANTS = [*(CLASSES.index(name) for name in LEAVES), IS_GREEN]
 
 
 @dataclass(frozen=True)
@@ -98,17 +96,13 @@ def choices(chip_labels: Mapping[str, str | tuple[str, ...]]) -> list[tuple[str,
 def believable(tags: npt.NDArray[np.integer], pair: Pair) -> npt.NDArray[np.bool_]:
     """Return where backscatter does not contradict a tag ``(y, x)``.
 
-    Walls and corners make towns bright, brighter than any wood, and smooth water is dark, whatever
-    an optical net makes of brown hills, dark roofs and shadows. Judged on power averaged over
-    9 x 9 pixels.
+    Walls and corners make towns bright and smooth water is dark, whatever an optical net makes of
+    brown hills and dark roofs. Judged on power averaged over 9 x 9 pixels.
     """
     relative = backscatter_near(pair)
     built_up, water = tags == CLASSES.index("built_up"), tags == CLASSES.index("water")
     dark_town, bright_water = built_up & (relative < TOWN_DB), water & (relative > WATER_DB)
-    bright_plants = np.isin(tags, _PLANTS) & (relative > PLANTS_DB)
-    agreed: npt.NDArray[np.bool_] = np.isfinite(pair.decibel) & ~(
-        dark_town | bright_water | bright_plants
-    )
+    agreed: npt.NDArray[np.bool_] = np.isfinite(pair.decibel) & ~dark_town & ~bright_water
     return agreed
 
 
