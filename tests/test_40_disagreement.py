@@ -125,7 +125,7 @@ def test_no_data_is_not_judged_and_blocks_change_nothing() -> None:
     tags = np.where(np.isnan(chance[0]), NO_TAG, np.nan_to_num(chance).argmax(axis=0))
     zones = [box((0, 120), (0, 300)), box((100, 200), (100, 250))]
     layer = gpd.GeoDataFrame({"class": ["forest", "park"]}, geometry=zones, crs="EPSG:32611")
-    how: dict[str, Any] = {"column": "class", "allow": {"forest": ["trees", "bare"], "park": []}}
+    how: dict[str, Any] = {"column": "class", "allow": {"forest": list(TAGS[:5]), "park": []}}
     codes = encode_probabilities(chance)
     whole, cut = (
         reference_disagreement(

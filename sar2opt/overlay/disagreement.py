@@ -5,7 +5,8 @@ flags would show its errors and not those of the layer. But the layer itself tel
 errs here, for most of the layer is right:
 
 1. For each class, the mean probability of tags that it forbids is measured over all its ground.
-2. Ground that is ``SURE`` to be of such tags, connected, is a place in question.
+2. Ground that is likelier than not of such tags, connected, is a place in question. (Not of more:
+   the paler parts of a place would count as the rest of its class, and tell against it.)
 3. It is compared with the rest of its class. Where the tagger sees forbidden tags on more of that
    than may be wrong (``wrong_share``), its odds for the place are lowered by as much: Bayes' rule
    for a classifier whose classes are rarer than it believes (M. Saerens, P. Latinne and C.
@@ -38,7 +39,7 @@ from sar2opt.overlay.reference import kind_reader
 from sar2opt.overlay.rules import check_rules, forbidden_tags
 from sar2opt.raster import NO_TAG
 
-SURE = 0.8  # probability from which ground is in question
+SURE = 0.5  # probability from which ground is in question
 _UNITS = 10_000  # of a probability: whole numbers have the same sum in any order
 _FAMILIAR_M2 = 100_000.0  # so much ground of a class counts as right, before any is seen
 _ONE_THING = {"large_structure": "built_up"}  # a hall and the yard around it
