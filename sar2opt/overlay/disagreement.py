@@ -5,8 +5,9 @@ flags would show its errors and not those of the layer. But the layer itself tel
 errs here, for most of the layer is right:
 
 1. For each class, the mean probability of tags that it forbids is measured over all its ground.
-2. Ground that is likelier than not of such tags, connected, is a place in question. (Not of more:
-   the paler parts of a place would count as the rest of its class, and tell against it.)
+2. Ground that is likelier than not of such tags, connected, is a place in question where it is so
+   by ``SURE`` in the mean. (Its paler parts belong to it: as the rest of its class they would tell
+   against it.)
 3. It is compared with the rest of its class. Where the tagger sees forbidden tags on more of that
    than may be wrong (``wrong_share``), its odds for the place are lowered by as much: Bayes' rule
    for a classifier whose classes are rarer than it believes (M. Saerens, P. Latinne and C.
@@ -39,7 +40,7 @@ from sar2opt.overlay.reference import kind_reader
 from sar2opt.overlay.rules import check_rules, forbidden_tags
 from sar2opt.raster import NO_TAG
 
-SURE = 0.5  # probability from which ground is in question
+SURE = 0.8  # probability, the mean of a place, from which it is in question
 _UNITS = 10_000  # of a probability: whole numbers have the same sum in any order
 _FAMILIAR_M2 = 100_000.0  # so much ground of a class counts as right, before any is seen
 _ONE_THING = {"large_structure": "built_up"}  # a hall and the yard around it
@@ -141,7 +142,7 @@ class _Judge:
     def doubted(self, rows: slice, columns: slice) -> Array:
         """Return the class where it is in question, else 0."""
         kind, chance = self.against(rows, columns)
-        return np.where(chance >= SURE * _UNITS, kind, 0)
+        return np.where(2 * chance >= _UNITS, kind, 0)
 
     def seen(self, block: int) -> tuple[Array, Array]:
         """Return the pixels of each class, and the sum of the probabilities against it."""
@@ -202,7 +203,7 @@ def _corrected(
     true = np.minimum(wrong_share, usual)
     odds = true / (1 - true) * (1 - usual) / usual
     score = chance * odds / (chance * odds + 1 - chance)
-    return table.assign(score=score, usual=usual)[score > 0.5]
+    return table.assign(score=score, usual=usual)[(chance >= SURE) & (score > 0.5)]
 
 
 def _disagreements(table: gpd.GeoDataFrame, judge: _Judge, geobox: GeoBox) -> gpd.GeoDataFrame:
