@@ -156,9 +156,9 @@ def test_a_target_is_described_exactly() -> None:
     assert table["pixels"].tolist() == [1, 3]
     assert table["score"].tolist() == pytest.approx([1, 10 / 11], abs=1e-4)
     assert table["reason"].tolist() == [
-        "Bright object of 10 m x 10 m on a darker background at least 61 dB above its "
+        "Bright object of 10 m x 10 m on a darker background, at least 61 dB above its "
         "surroundings; expected by chance less than once in 10 million pixels.",
-        "Bright object of 23 m x 13 m on a darker background 20 dB above its surroundings; "
+        "Bright object of 23 m x 13 m on a darker background, 20 dB above its surroundings; "
         "expected by chance less than once in 10 million pixels.",
     ]
     parts = box((10, 11), (20, 21)), box((11, 12), (21, 23))
@@ -191,9 +191,9 @@ def test_a_target_on_water_may_be_a_ship() -> None:
     table = bright(raster, known=Ground(tags, NAMES), block=16)
     assert table["tag"].tolist() == ["", "water", "crops"]
     nowhere, ship, field = table["reason"]
-    assert " on a darker background " in nowhere
+    assert " on a darker background, " in nowhere
     assert ship.startswith("Bright object of 40 m x 30 m on water, possibly a ship, 2")
-    assert "of 20 m x 10 m on darker crops " in field
+    assert "of 20 m x 10 m on darker crops, " in field
 
 
 def test_planted_ships_are_found_and_nothing_else() -> None:
@@ -207,7 +207,7 @@ def test_planted_ships_are_found_and_nothing_else() -> None:
     table = bright(encode_ratio(ratio), factor=factor, block=128)
     truth = {box((y, y + 2), (x, x + 3)).normalize().wkb for y, x in ships}
     assert {shape.normalize().wkb for shape in table.geometry} == truth
-    assert table["reason"].str.contains("of 30 m x 20 m on a darker background 16 dB").all()
+    assert table["reason"].str.contains("of 30 m x 20 m on a darker background, 16 dB").all()
 
 
 def test_wrong_tags_in_a_reference_class_are_reported() -> None:

@@ -108,7 +108,9 @@ def test_it_is_said_whether_earlier_scenes_show_it(earlier: int, shown: int, wor
     scene.target(np.s_[50:53, 50:68], 5.0, "ship")
     scene.shown[51, 60] = shown
     (row,) = scene.found(earlier).itertuples()
-    assert row.reason.startswith("Bright object of 180 m x 30 m on darker bare 16 dB above its ")
+    assert row.reason.startswith(
+        "Bright object of 180 m x 30 m on darker bare ground, 16 dB above its "
+    )
     assert words in row.reason
     assert row.length_m == pytest.approx(180, rel=0.01)
 

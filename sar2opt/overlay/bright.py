@@ -142,16 +142,22 @@ def expected_targets(
     return expected
 
 
+_GROUND = {
+    "": "on a darker background",
+    "water": "on water, possibly a ship",
+    "built_up": "on darker built-up ground",
+    "bare": "on darker bare ground",
+}
+
+
 def _reason(target: Any, factor: float, false_alarm: float, tag: str, earlier: int) -> str:
     """Say in a sentence what a target is and how likely chance is; ``tag`` may be empty."""
     level = _STEP_DB * (target.peak - 1) + 10 * np.log10(factor)
     least = "at least " if target.peak == 255 else ""
-    place = {"": "on a darker background", "water": "on water, possibly a ship,"}.get(
-        tag, f"on darker {tag.replace('_', ' ')}"
-    )
+    place = _GROUND.get(tag, f"on darker {tag.replace('_', ' ')}")
     length, width = (f"{float(f'{side:.2g}'):g} m" for side in (target.length_m, target.width_m))
     return (
-        f"Bright object of {length} x {width} {place} {least}{level:.0f} dB above its "
+        f"Bright object of {length} x {width} {place}, {least}{level:.0f} dB above its "
         f"surroundings;{_earlier(target.shown, earlier)} expected by chance less than once in "
         f"{count_in_words(1 / false_alarm)} pixels."
     )
