@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +10,18 @@ from typing import Any
 
 import dask
 import pytest
+import torch
 from cli_process import start_server
 from planted import Case, run_planted
 from served import HOST, two_dates
 
 from sar2opt.cli import main
+
+
+def pytest_configure() -> None:
+    """Give each process one thread, as two of them test side by side."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
