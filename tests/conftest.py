@@ -24,13 +24,6 @@ def pytest_configure() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def subnormal_numbers() -> Iterator[None]:
-    """What trains flushes them to zero in its whole process; the next file has them back."""
-    yield
-    torch.set_flush_denormal(False)
-
-
 @pytest.fixture(scope="session")
 def utm(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """The planted scene in UTM, made in blocks of 64 pixels."""

@@ -62,9 +62,12 @@ def train(
     recipes = {"translator": _translator, "tagger": _tagger, "flood": _flood}
     if kind not in recipes:
         raise ConfigError(f"{config_file}: kind must be one of {', '.join(recipes)}, not {kind!r}")
-    torch.set_flush_denormal(True)
     keep_freed_memory()
-    return recipes[kind](config_file, data, out, resume, device)
+    torch.set_flush_denormal(True)
+    try:
+        return recipes[kind](config_file, data, out, resume, device)
+    finally:
+        torch.set_flush_denormal(False)  # it holds for the whole process
 
 
 def _translator(config_file: Path, data: Path, out: Path, resume: bool, device: str) -> Path:
